@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pgiostat.analysis.why import LEAST_CALLS, LEAST_SECONDS, Certainty, Figure, Outcome
-from pgiostat.analysis.why.evidence import Evidence
+from pgiostat.analysis.why import LEAST_CALLS, LEAST_SECONDS, Certainty, Figure, WhyOutcome
+from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.queries.short_form import short_form
 from pgiostat.render.csv import timestamp
@@ -48,7 +48,7 @@ def _side(name: str, totals: WindowTotals) -> str:
     return f"{name:<6}  {labels(totals)}  {span(totals)}  {length}"
 
 
-def _query(evidence: Evidence) -> str:
+def _query(evidence: StatementEvidence) -> str:
     shown = short_form(displayed(evidence.name))
     return shown if len(shown) <= _LONGEST_QUERY else f"{shown[: _LONGEST_QUERY - 1]}…"
 
@@ -61,12 +61,12 @@ def _sentences(each: ExplainedStatement, prefix: str = "") -> Iterator[str]:
         first, *more = finding.sentences
         yield f"{prefix}  {finding.certainty}: {first}"
         yield from (f"{prefix}    {line}" for line in more)
-    if answer.outcome is Outcome.NO_CAUSE:
+    if answer.outcome is WhyOutcome.NO_CAUSE:
         grown = " and ".join(answer.terms)
         yield f"{prefix}  no cause found: {grown} grew, and no counter shows why; a plan may tell"
-    elif answer.outcome is Outcome.NO_GROWTH:
+    elif answer.outcome is WhyOutcome.NO_GROWTH:
         yield f"{prefix}  no growth: calls, blocks per call and misses rose by no more than chance"
-    elif answer.outcome is Outcome.NOT_ENOUGH:
+    elif answer.outcome is WhyOutcome.NOT_ENOUGH:
         yield (
             f"{prefix}  not enough data: each window needs {LEAST_SECONDS:.0f} s and {LEAST_CALLS}"
             " calls of the statement"
@@ -75,7 +75,7 @@ def _sentences(each: ExplainedStatement, prefix: str = "") -> Iterator[str]:
         yield from _sentences(root, f"{prefix}  ")
 
 
-def _reads(evidence: Evidence) -> str:
+def _reads(evidence: StatementEvidence) -> str:
     before, after = evidence.before, evidence.after
     return (
         f"{format_count(before.read_per_s)} → {format_count(after.read_per_s)} blocks read per"

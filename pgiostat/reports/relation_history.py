@@ -18,7 +18,7 @@ from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.units import MICROSECOND
 
-__all__ = ["Definitions", "RelationWindow", "TableKey", "relation_windows", "vacuumed"]
+__all__ = ["DefinitionHistory", "RelationWindow", "TableKey", "relation_windows", "vacuumed"]
 
 TableKey = tuple[int, int]
 """(dbid, oid)."""
@@ -121,7 +121,7 @@ def vacuumed(history: History, window: Window, server_id: int) -> set[TableKey]:
     }
 
 
-class Definitions:
+class DefinitionHistory:
     """The definitions of a server over time.
 
     Args:

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from pgiostat.analysis.why import Answer, Cause, explain
-from pgiostat.analysis.why.evidence import Evidence
+from pgiostat.analysis.why import Cause, Explanation, explain
+from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
-from pgiostat.reports.relation_history import Definitions, relation_windows
+from pgiostat.reports.relation_history import DefinitionHistory, relation_windows
 from pgiostat.reports.why_evidence import (
-    Group,
     Groups,
     Sources,
+    StatementGroup,
     TableNames,
     evidence_of,
     groups_of,
@@ -39,8 +39,8 @@ class ExplainedStatement:
         roots: Where another statement is the cause: that one, explained in its turn.
     """
 
-    evidence: Evidence
-    answer: Answer
+    evidence: StatementEvidence
+    answer: Explanation
     roots: tuple["ExplainedStatement", ...] = ()
 
 
@@ -115,7 +115,7 @@ def _report(
     server_id = _server(before, after)
     names = history.names(describe, after.window).get(server_id, Names())
     groups = groups_of(history, (before, after), server_id, names)
-    definitions = Definitions(history.dimension("definition"), server_id)
+    definitions = DefinitionHistory(history.dimension("definition"), server_id)
     sources = Sources(history, server_id, names, before, after, groups, definitions, table_names)
     chosen = _chosen(groups, target)
     explained = [_explained(sources, each) for each in evidence_of(sources, chosen)]
@@ -164,11 +164,11 @@ def _chosen(groups: Groups, target: str) -> list[str]:
     return [each.key for each in ordered[:MOST]]
 
 
-def _is_named(group: Group, target: str) -> bool:
+def _is_named(group: StatementGroup, target: str) -> bool:
     return target in {group.key, group.category, *map(str, group.queryids)}
 
 
-def _weight(group: Group) -> tuple[float, float]:
+def _weight(group: StatementGroup) -> tuple[float, float]:
     before, after = group.sides
     return (
         max(before.read_per_s, after.read_per_s),
@@ -177,7 +177,7 @@ def _weight(group: Group) -> tuple[float, float]:
 
 
 def _explained(
-    sources: Sources, evidence: Evidence, passed: tuple[str, ...] = ()
+    sources: Sources, evidence: StatementEvidence, passed: tuple[str, ...] = ()
 ) -> ExplainedStatement:
     answer = explain(evidence)
     culprits = [

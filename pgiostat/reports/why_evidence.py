@@ -9,10 +9,10 @@ from typing import NamedTuple
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, group_of
 from pgiostat.analysis.why.evidence import (
-    Evidence,
     Neighbour,
     ServerFacts,
     SettingChange,
+    StatementEvidence,
     TableEvidence,
     Usage,
 )
@@ -21,7 +21,7 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.relation_history import (
-    Definitions,
+    DefinitionHistory,
     RelationWindow,
     TableKey,
     relation_windows,
@@ -32,7 +32,7 @@ from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
 from pgiostat.statistics.names import OWN, Names
 from pgiostat.statistics.statement import split_action
 
-__all__ = ["Group", "Groups", "Sources", "TableNames", "evidence_of", "groups_of"]
+__all__ = ["Groups", "Sources", "StatementGroup", "TableNames", "evidence_of", "groups_of"]
 
 _UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _START_TIME = "start_time"
@@ -46,7 +46,7 @@ class TableNames(NamedTuple):
 
 
 @dataclass(slots=True)
-class Group:
+class StatementGroup:
     """The statements of a fingerprint in both windows.
 
     Attributes:
@@ -70,7 +70,7 @@ class Group:
     sides: list[Usage] = field(default_factory=list)
 
 
-Groups = Mapping[str, Group]
+Groups = Mapping[str, StatementGroup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Sources:
     before: WindowTotals
     after: WindowTotals
     groups: Groups
-    definitions: Definitions
+    definitions: DefinitionHistory
     table_names: TableNames
 
     @property
@@ -105,9 +105,9 @@ class Sources:
 
 def groups_of(
     history: History, sides: Sequence[WindowTotals], server_id: int, names: Names
-) -> dict[str, Group]:
+) -> dict[str, StatementGroup]:
     """Return the statements of two windows by fingerprint, without our own and hidden ones."""
-    groups: dict[str, Group] = {}
+    groups: dict[str, StatementGroup] = {}
     numbers = [
         [_number(groups, ids, names) for ids in side.counted[server_id].statements]
         for side in sides
@@ -127,7 +127,7 @@ def groups_of(
     return groups
 
 
-def _number(groups: dict[str, Group], ids: Ids, names: Names) -> int | None:
+def _number(groups: dict[str, StatementGroup], ids: Ids, names: Names) -> int | None:
     userid, dbid, queryid = ids
     if queryid is None:
         return None
@@ -137,7 +137,9 @@ def _number(groups: dict[str, Group], ids: Ids, names: Names) -> int | None:
     key = group_of(By.FINGERPRINT, ids, names)[0]
     if key not in groups:
         text = known.text or names.placeholder((userid, dbid, queryid))
-        groups[key] = Group(len(groups), key, text, known.category, split_action(known.action)[0])
+        groups[key] = StatementGroup(
+            len(groups), key, text, known.category, split_action(known.action)[0]
+        )
     groups[key].dbids.add(dbid)
     groups[key].queryids.add(queryid)
     return groups[key].number
@@ -179,7 +181,7 @@ def _usage(seconds: float, amounts: Sequence[int], steps: Sequence[Sequence[int]
     return Usage(seconds, calls, rows, read, touched, temp, in_steps)
 
 
-def evidence_of(sources: Sources, keys: Sequence[str]) -> list[Evidence]:
+def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence]:
     """Return the evidence on some statements; their tables are read together."""
     found = _Tables(sources)
     tables = {key: found.touched(sources.groups[key]) for key in keys}
@@ -208,7 +210,7 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[Evidence]:
         )
         before, after = group.sides
         made.append(
-            Evidence(
+            StatementEvidence(
                 key=key,
                 name=group.text,
                 category=group.category,
@@ -253,7 +255,7 @@ class _Tables:
         schema, name = self.named.get(key, ("", f"oid {key[1]}"))
         return f"{schema}.{name}" if schema and schema != "public" else name
 
-    def touched(self, group: Group) -> dict[TableKey, _How]:
+    def touched(self, group: StatementGroup) -> dict[TableKey, _How]:
         """Return the tables of a statement, and those that reference them."""
         found: dict[TableKey, _How] = {}
         for written in self._sources.table_names.of(group.text):
@@ -309,7 +311,7 @@ class _Tables:
         )
 
 
-def _server_facts(sources: Sources, group: Group, tables: _Tables) -> ServerFacts:
+def _server_facts(sources: Sources, group: StatementGroup, tables: _Tables) -> ServerFacts:
     before, after = sources.before, sources.after
     then = sources.definitions.at(before.window.until)
     now = sources.definitions.at(after.window.until)

@@ -1,6 +1,6 @@
 """Why a statement reads more than before: one module for each cause, tried in order.
 
-A cause is a function `find(evidence) -> Finding | None` in the list of the term that it moves. To
+A cause is a function `find(evidence)` in the list of the term that it moves; it may return None. To
 add one, add its module and its place in that list.
 """
 
@@ -30,24 +30,24 @@ from pgiostat.analysis.why import (
     visibility_map,
     working_set,
 )
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.analysis.why.terms import LEAST_CALLS, LEAST_SECONDS, Term, enough, moved_terms
 
 __all__ = [
     "CAUSES",
     "LEAST_CALLS",
     "LEAST_SECONDS",
-    "Answer",
     "Cause",
+    "CauseFinding",
     "Certainty",
+    "Explanation",
     "Figure",
-    "Finding",
-    "Outcome",
+    "WhyOutcome",
     "explain",
 ]
 
-CAUSES: Mapping[Term, tuple[Callable[[Evidence], Finding | None], ...]] = {
+CAUSES: Mapping[Term, tuple[Callable[[StatementEvidence], CauseFinding | None], ...]] = {
     Term.TOUCHED: (
         partitions.find,
         foreign_key.find,
@@ -70,7 +70,7 @@ CAUSES: Mapping[Term, tuple[Callable[[Evidence], Finding | None], ...]] = {
 """The causes of each term, in the order in which they are tried: the first that fits is named."""
 
 
-class Outcome(StrEnum):
+class WhyOutcome(StrEnum):
     """What became of the question.
 
     Attributes:
@@ -87,7 +87,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Explanation:
     """Why a statement reads more.
 
     Attributes:
@@ -96,31 +96,31 @@ class Answer:
         findings: A cause for each of these at most; the first is the main one.
     """
 
-    outcome: Outcome
+    outcome: WhyOutcome
     terms: tuple[Term, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[CauseFinding, ...] = ()
 
 
-def explain(evidence: Evidence) -> Answer:
+def explain(evidence: StatementEvidence) -> Explanation:
     """Return why a statement reads more in the window after than in the one before."""
     before, after = evidence.before, evidence.after
     if not enough(after) or before.seconds < LEAST_SECONDS:
-        return Answer(Outcome.NOT_ENOUGH)
+        return Explanation(WhyOutcome.NOT_ENOUGH)
     if (found := new_statement.find(evidence)) is not None:
-        return Answer(Outcome.FOUND, (), (found,))
+        return Explanation(WhyOutcome.FOUND, (), (found,))
     if not enough(before):
-        return Answer(Outcome.NOT_ENOUGH)
+        return Explanation(WhyOutcome.NOT_ENOUGH)
     terms = moved_terms(evidence).moved
     if not terms:
-        return Answer(Outcome.NO_GROWTH)
+        return Explanation(WhyOutcome.NO_GROWTH)
     main = _first(evidence, terms[0])
     if main is None:
         # The larger term has no cause: a smaller one's must not be named in its place.
-        return Answer(Outcome.NO_CAUSE, terms)
+        return Explanation(WhyOutcome.NO_CAUSE, terms)
     others = [_first(evidence, term) for term in terms[1:]]
     findings = (main, *(each for each in others if each is not None))
-    return Answer(Outcome.FOUND, terms, findings)
+    return Explanation(WhyOutcome.FOUND, terms, findings)
 
 
-def _first(evidence: Evidence, term: Term) -> Finding | None:
+def _first(evidence: StatementEvidence, term: Term) -> CauseFinding | None:
     return next((found for find in CAUSES[term] if (found := find(evidence)) is not None), None)

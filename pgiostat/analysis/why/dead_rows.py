@@ -1,7 +1,7 @@
 """Dead rows: versions of rows that scans pass over until VACUUM removes them."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -9,7 +9,7 @@ LEAST_SHARE = 0.1
 LEAST_CHANGED = 0.2
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if much of a table is dead, or was changed since."""
     for table in evidence.own_tables:
         old, new = table.before.dead_share, table.after.dead_share
@@ -17,12 +17,12 @@ def find(evidence: Evidence) -> Finding | None:
         changed = table.whole.count("n_tup_upd") + table.whole.count("n_tup_del")
         is_dead = new is not None and new >= LEAST_SHARE
         if is_dead or (live and changed >= LEAST_CHANGED * live):
-            return Finding(
+            return CauseFinding(
                 Cause.DEAD_ROWS,
                 Certainty.LIKELY,
                 (
                     (
-                        f"{table.name} has dead rows, or new versions of rows far from the"
+                        f"{table.name} has dead rows, or new versions of rows away from the"
                         " old ones: scans touch more blocks for each row"
                     ),
                 ),

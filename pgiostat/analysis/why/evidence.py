@@ -9,10 +9,10 @@ from pgiostat.statistics.definitions import Definition
 from pgiostat.units import per_second
 
 __all__ = [
-    "Evidence",
     "Neighbour",
     "ServerFacts",
     "SettingChange",
+    "StatementEvidence",
     "Step",
     "TableEvidence",
     "Usage",
@@ -175,7 +175,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class StatementEvidence:
     """All that the causes are decided by.
 
     Attributes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Cause", "Certainty", "Figure", "Finding"]
+__all__ = ["Cause", "CauseFinding", "Certainty", "Figure"]
 
 
 class Certainty(StrEnum):
@@ -55,7 +55,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CauseFinding:
     """A cause, and what shows it.
 
     Attributes:

@@ -1,7 +1,7 @@
 """A foreign key without an index: each deleted or updated key scans the referencing table."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -9,14 +9,14 @@ LEAST_SCANS = 0.3
 _VERBS = {"delete", "update"}
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if a table that only a foreign key connects is scanned for each call."""
     if evidence.verb not in _VERBS:
         return None
     for table in evidence.tables:
         old, new = evidence.seq_scans_per_call(table)
         if table.foreign_key and new - old >= LEAST_SCANS:
-            return Finding(
+            return CauseFinding(
                 Cause.FOREIGN_KEY,
                 Certainty.CERTAIN,
                 (

@@ -1,7 +1,7 @@
 """Full index scans: the first column of the index is not the one that the query restricts."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -9,7 +9,7 @@ LEAST_SHARE = 0.3
 LEAST_PAGES = 20
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if a scan reads much of an index and did not before."""
     for table in evidence.own_tables:
         if table.after.count("vacuum_count") or table.after.count("autovacuum_count"):
@@ -24,7 +24,7 @@ def find(evidence: Evidence) -> Finding | None:
                 and after >= 2 * (before or 0.0)
             ):
                 name = table.index_name(new.indexrelid)
-                return Finding(
+                return CauseFinding(
                     Cause.FULL_INDEX_SCAN,
                     Certainty.LIKELY,
                     (

@@ -1,7 +1,7 @@
 """An index was dropped, or replaced by another one."""
 
-from pgiostat.analysis.why.evidence import Evidence, TableEvidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence, TableEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.statistics.definitions import Definition
 
 __all__ = ["changed", "find"]
@@ -31,7 +31,7 @@ def changed(table: TableEvidence) -> tuple[list[Definition], list[Definition]]:
     return gone, [each for each in after if _what(each) not in kept]
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if an index that was in use is gone."""
     for table in evidence.own_tables:
         gone, new = changed(table)
@@ -43,8 +43,8 @@ def find(evidence: Evidence) -> Finding | None:
 
 
 def _finding(
-    evidence: Evidence, table: TableEvidence, gone: list[Definition], new: list[Definition]
-) -> Finding:
+    evidence: StatementEvidence, table: TableEvidence, gone: list[Definition], new: list[Definition]
+) -> CauseFinding:
     old_scans, new_scans = evidence.seq_scans_per_call(table)
     scanned = new_scans - old_scans >= LEAST_SCANS
     names = ", ".join(each.name for each in gone)
@@ -64,7 +64,7 @@ def _finding(
         else None
         for side in (table.before, table.after)
     ]
-    return Finding(
+    return CauseFinding(
         cause,
         Certainty.CERTAIN if scanned or new else Certainty.LIKELY,
         tuple(sentences),

@@ -1,8 +1,8 @@
 """Lossy bitmaps: a bitmap that does not fit into work_mem keeps blocks instead of rows."""
 
 from pgiostat.analysis.relation_activity import TableActivity
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -16,13 +16,13 @@ def _rows_per_entry(activity: TableActivity) -> float | None:
     return activity.count("bitmap_tup_fetch") / entries if entries > 0 else None
 
 
-def find(evidence: Evidence) -> Finding | None:
-    """Return the finding, if bitmap scans fetch far more rows than the indexes name."""
+def find(evidence: StatementEvidence) -> CauseFinding | None:
+    """Return the finding, if bitmap scans fetch many more rows than the indexes name."""
     for table in evidence.own_tables:
         old, new = _rows_per_entry(table.before), _rows_per_entry(table.after)
         if old and new and new >= LEAST_RATIO and new >= LEAST_GROWTH * old:
             memory = f" of {evidence.server.work_mem}" if evidence.server.work_mem else ""
-            return Finding(
+            return CauseFinding(
                 Cause.LOSSY_BITMAP,
                 Certainty.CERTAIN,
                 (

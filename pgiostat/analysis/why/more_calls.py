@@ -1,13 +1,13 @@
 """More calls, each of which touches as much as before."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding: the term itself is the cause."""
     before, after = evidence.before, evidence.after
     rates = Figure("calls per second", before.calls_per_s, after.calls_per_s)
-    return Finding(Cause.CALLS, Certainty.CERTAIN, ("it is called more often",), (rates,))
+    return CauseFinding(Cause.CALLS, Certainty.CERTAIN, ("it is called more often",), (rates,))

@@ -1,12 +1,12 @@
 """A new statement, perhaps with a new table."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if the statement was not called in the window before."""
     if evidence.before.calls or not evidence.after.read:
         return None
@@ -16,7 +16,7 @@ def find(evidence: Evidence) -> Finding | None:
     words = ["it was not called in the window before"]
     words += [f"{name} was not touched in the window before" for name in fresh]
     rate = evidence.after.calls_per_s
-    return Finding(
+    return CauseFinding(
         Cause.NEW_STATEMENT,
         Certainty.CERTAIN,
         tuple(words),

@@ -1,8 +1,8 @@
 """Partitions not pruned: a call scans several times as many of them."""
 
 from pgiostat.analysis.relation_activity import TableActivity
-from pgiostat.analysis.why.evidence import Evidence, TableEvidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence, TableEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -13,7 +13,7 @@ def _scans(activity: TableActivity) -> float:
     return activity.count("seq_scan") + activity.idx_scan
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if scans per call and partitions in use both rose."""
     by_parent: dict[str, list[TableEvidence]] = {}
     for table in evidence.own_tables:
@@ -24,7 +24,7 @@ def find(evidence: Evidence) -> Finding | None:
         old, new = (sum(pair[side] for pair in per_call) for side in (0, 1))
         used = [sum(1 for pair in per_call if pair[side]) for side in (0, 1)]
         if old and new / old >= LEAST_RATIO and used[0] and used[1] >= 2 * used[0]:
-            return Finding(
+            return CauseFinding(
                 Cause.PARTITIONS,
                 Certainty.CERTAIN,
                 (

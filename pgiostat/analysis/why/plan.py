@@ -1,7 +1,7 @@
 """The plan changed: other scans of the same table, with the same indexes."""
 
-from pgiostat.analysis.why.evidence import Evidence, TableEvidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence, TableEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.analysis.why.index_changed import changed
 
 __all__ = ["find", "planner_settings"]
@@ -12,7 +12,7 @@ MORE_INDEX_SCANS, FEWER_INDEX_SCANS = 0.5, 0.4
 _ANALYZED = ("analyze_count", "autoanalyze_count")
 
 
-def planner_settings(evidence: Evidence) -> list[str]:
+def planner_settings(evidence: StatementEvidence) -> list[str]:
     """Return sentences on changed settings of the planner."""
     return [
         f"{each.name} changed from {each.before or 'not set'} to {each.after or 'not set'}"
@@ -23,7 +23,7 @@ def planner_settings(evidence: Evidence) -> list[str]:
     ]
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if a table is scanned in another way."""
     for table in evidence.own_tables:
         if table.indexes_before is None or any(changed(table)):
@@ -37,14 +37,14 @@ def find(evidence: Evidence) -> Finding | None:
             )
             certainty = Certainty.LIKELY if table.shared_with else Certainty.CERTAIN
             reason = reasons or ["the reason is not known: a plan would tell"]
-            return Finding(Cause.PLAN, certainty, (words, *reason), figures)
+            return CauseFinding(Cause.PLAN, certainty, (words, *reason), figures)
     return None
 
 
 _Found = tuple[str, tuple[Figure, ...]]
 
 
-def _sequential(evidence: Evidence, table: TableEvidence) -> _Found | None:
+def _sequential(evidence: StatementEvidence, table: TableEvidence) -> _Found | None:
     old, new = evidence.seq_scans_per_call(table)
     if table.pages <= LEAST_PAGES or new - old < LEAST_SCANS:
         return None
@@ -52,7 +52,7 @@ def _sequential(evidence: Evidence, table: TableEvidence) -> _Found | None:
     return words, (Figure(f"sequential scans of {table.name} per call", old, new),)
 
 
-def _other_index(evidence: Evidence, table: TableEvidence) -> _Found | None:
+def _other_index(evidence: StatementEvidence, table: TableEvidence) -> _Found | None:
     """Return which index is used instead of which."""
     per_call: dict[int, list[float]] = {}
     for side, (activity, usage) in enumerate(

@@ -1,7 +1,7 @@
 """Cache pressure: another statement touches more, and takes the cache."""
 
-from pgiostat.analysis.why.evidence import Evidence, Neighbour
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import Neighbour, StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -13,14 +13,14 @@ def _growth(other: Neighbour) -> float:
     return other.after.touched_per_s - other.before.touched_per_s
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if the touched blocks of another statement grew by enough."""
     lost = evidence.after.read_per_s - evidence.before.read_per_s
     bar = max(lost, LEAST_BLOCKS_PER_S, LEAST_OF_BUFFERS * (evidence.server.buffers or 0))
     culprit = max(evidence.neighbours, key=_growth, default=None)
     if culprit is None or _growth(culprit) < bar:
         return None
-    return Finding(
+    return CauseFinding(
         Cause.PRESSURE,
         Certainty.LIKELY,
         (

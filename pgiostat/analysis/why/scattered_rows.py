@@ -1,7 +1,7 @@
 """Scattered rows: the table was rewritten, and rows that are read together lie apart."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -9,7 +9,7 @@ LEAST_INSERTED = 0.5
 MOST_ROWS = 1.25
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if half of a table was inserted since, and calls have as many rows."""
     old, new = evidence.before.rows_per_call, evidence.after.rows_per_call
     if old and new is not None and new >= MOST_ROWS * old:
@@ -17,7 +17,7 @@ def find(evidence: Evidence) -> Finding | None:
     for table in evidence.own_tables:
         inserted, live = table.whole.count("n_tup_ins"), table.whole.live_rows
         if live and inserted >= LEAST_INSERTED * live:
-            return Finding(
+            return CauseFinding(
                 Cause.SCATTERED_ROWS,
                 Certainty.LIKELY,
                 (

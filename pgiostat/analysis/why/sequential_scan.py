@@ -1,7 +1,7 @@
-"""Sequential scans of a table whose indexes of before are not known."""
+"""Sequential scans of a table; the indexes that it had before are not known."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
@@ -9,12 +9,12 @@ LEAST_SCANS = 0.3
 LEAST_PAGES = 8
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if sequential scans rose and no definitions of before are known."""
     for table in evidence.own_tables:
         old, new = evidence.seq_scans_per_call(table)
         if table.indexes_before is None and table.pages > LEAST_PAGES and new - old >= LEAST_SCANS:
-            return Finding(
+            return CauseFinding(
                 Cause.SEQUENTIAL_SCAN,
                 Certainty.LIKELY,
                 (

@@ -1,12 +1,12 @@
 """Spill files: a sort or hash does not fit into work_mem."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 
 __all__ = ["find"]
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding: the term itself is the cause."""
     before, after = evidence.before, evidence.after
     memory = f" of {evidence.server.work_mem}" if evidence.server.work_mem else ""
@@ -16,7 +16,7 @@ def find(evidence: Evidence) -> Finding | None:
         for each in evidence.server.settings
         if each.name in {"work_mem", "hash_mem_multiplier"}
     ]
-    return Finding(
+    return CauseFinding(
         Cause.SPILL,
         Certainty.CERTAIN,
         tuple(words),

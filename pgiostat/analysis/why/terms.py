@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf, sqrt
 
-from pgiostat.analysis.why.evidence import Evidence, Step, Usage
+from pgiostat.analysis.why.evidence import StatementEvidence, Step, Usage
 
 __all__ = ["LEAST_CALLS", "LEAST_SECONDS", "Term", "Terms", "enough", "moved_terms"]
 
@@ -16,7 +16,7 @@ LEAST_STEPS = 3
 CALLS_RATIO, CALLS_ERRORS = 1.4, 3
 TOUCHED_RATIO, TOUCHED_BLOCKS = 1.3, 1.5
 SURE_RATIO, SURE_BLOCKS, SURE_CALLS, SURE_Z = 1.15, 0.5, 10, 5
-"""A smaller growth of touched blocks counts as well, if it is far above the spread of the steps."""
+"""A smaller growth of touched blocks counts too, if it is well above the spread of the steps."""
 FOLLOWED_RATIO = 1.5
 MISS_READS, MISS_RISE, MISS_RATIO = 15, 0.15, 2.5
 TEMP_BLOCKS, TEMP_RATIO = 5, 1.5
@@ -49,7 +49,7 @@ def enough(usage: Usage) -> bool:
     return usage.seconds >= LEAST_SECONDS and usage.calls >= LEAST_CALLS
 
 
-def moved_terms(evidence: Evidence) -> Terms:
+def moved_terms(evidence: StatementEvidence) -> Terms:
     """Return the terms that grew significantly; both windows must have calls."""
     before, after = evidence.before, evidence.after
     found = {

@@ -1,7 +1,7 @@
 """TOAST: large values, stored apart from their rows, are what is read."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.units import per_second
 
 __all__ = ["find"]
@@ -9,7 +9,7 @@ __all__ = ["find"]
 LEAST_SHARE = 0.4
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if blocks of a TOAST table are much of the growth."""
     growth = evidence.touched_growth_per_s
     for table in evidence.own_tables:
@@ -18,7 +18,7 @@ def find(evidence: Evidence) -> Finding | None:
             for each in (table.before, table.after)
         )
         if growth > 0 and new - old >= LEAST_SHARE * growth:
-            return Finding(
+            return CauseFinding(
                 Cause.TOAST,
                 Certainty.LIKELY if table.shared_with else Certainty.CERTAIN,
                 (f"it reads large values of {table.name}, which are stored in its TOAST table",),

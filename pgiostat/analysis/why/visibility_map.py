@@ -1,8 +1,8 @@
 """The visibility map: index-only scans fetch rows from the table again."""
 
 from pgiostat.analysis.relation_activity import IndexActivity
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.units import per_second
 
 __all__ = ["find"]
@@ -16,7 +16,7 @@ def _fetched(index: IndexActivity | None) -> float | None:
     return index.idx_tup_fetch / index.idx_tup_read if index and index.idx_tup_read else None
 
 
-def find(evidence: Evidence) -> Finding | None:
+def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if a larger share of index entries needs the row itself."""
     for table in evidence.own_tables:
         if (table.after.dead_share or 0.0) >= MOST_DEAD:
@@ -29,7 +29,7 @@ def find(evidence: Evidence) -> Finding | None:
             if fetches < LEAST_OF_GROWTH * evidence.touched_growth_per_s:
                 continue
             name = table.index_name(index.indexrelid)
-            return Finding(
+            return CauseFinding(
                 Cause.VISIBILITY_MAP,
                 Certainty.LIKELY,
                 (
@@ -38,6 +38,6 @@ def find(evidence: Evidence) -> Finding | None:
                         " visibility map was cleared by writes and not set by VACUUM"
                     ),
                 ),
-                (Figure(f"share of entries of {name} whose row is fetched", old, new),),
+                (Figure(f"share of entries of {name} with their row fetched", old, new),),
             )
     return None

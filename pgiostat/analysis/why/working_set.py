@@ -1,7 +1,7 @@
 """The working set outgrew the cache: what is left if no other cause explains the misses."""
 
-from pgiostat.analysis.why.evidence import Evidence
-from pgiostat.analysis.why.finding import Cause, Certainty, Figure, Finding
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.analysis.why.terms import moved_terms
 
 __all__ = ["find"]
@@ -9,12 +9,12 @@ __all__ = ["find"]
 LEAST_Z = 4.0
 
 
-def find(evidence: Evidence) -> Finding | None:
-    """Return the finding, if misses rose by far more than they vary between steps."""
+def find(evidence: StatementEvidence) -> CauseFinding | None:
+    """Return the finding, if misses rose by much more than they vary between steps."""
     z = moved_terms(evidence).miss_z
     if z is None or z < LEAST_Z:
         return None
-    return Finding(
+    return CauseFinding(
         Cause.WORKING_SET,
         Certainty.POSSIBLE,
         (

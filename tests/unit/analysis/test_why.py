@@ -8,12 +8,20 @@ from typing import Any
 import pytest
 
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
-from pgiostat.analysis.why import Answer, Cause, Certainty, Figure, Finding, Outcome, explain
+from pgiostat.analysis.why import (
+    Cause,
+    CauseFinding,
+    Certainty,
+    Explanation,
+    Figure,
+    WhyOutcome,
+    explain,
+)
 from pgiostat.analysis.why.evidence import (
-    Evidence,
     Neighbour,
     ServerFacts,
     SettingChange,
+    StatementEvidence,
     TableEvidence,
     Usage,
 )
@@ -87,8 +95,8 @@ def evidence(
     after: Usage | None = None,
     verb: str = "select",
     **more: object,
-) -> Evidence:
-    return Evidence(
+) -> StatementEvidence:
+    return StatementEvidence(
         "f1",
         "select * from t where order_id = $",
         "select t",
@@ -100,7 +108,7 @@ def evidence(
     )
 
 
-def cause(of: Evidence) -> tuple[Cause, Certainty] | None:
+def cause(of: StatementEvidence) -> tuple[Cause, Certainty] | None:
     """Return the main cause and how sure it is."""
     found = explain(of).findings
     return (found[0].cause, found[0].certainty) if found else None
@@ -111,11 +119,11 @@ SCANNED = activity(counts={"seq_scan": 100})
 
 def test_a_dropped_index_is_certain_if_the_table_is_scanned_since() -> None:
     found = explain(evidence(table(after=SCANNED, indexes=((BY_ORDER,), ()))))
-    assert found == Answer(
-        Outcome.FOUND,
+    assert found == Explanation(
+        WhyOutcome.FOUND,
         (Term.TOUCHED,),
         (
-            Finding(
+            CauseFinding(
                 Cause.INDEX_DROPPED,
                 Certainty.CERTAIN,
                 (
@@ -133,13 +141,13 @@ def test_a_dropped_index_is_certain_if_the_table_is_scanned_since() -> None:
 
 def test_a_dropped_index_that_nobody_used_is_no_cause() -> None:
     unused = table(before=activity(), after=activity(), indexes=((BY_ORDER,), ()))
-    assert explain(evidence(unused)) == Answer(Outcome.NO_CAUSE, (Term.TOUCHED,))
+    assert explain(evidence(unused)) == Explanation(WhyOutcome.NO_CAUSE, (Term.TOUCHED,))
 
 
 def test_a_rebuilt_index_has_another_oid_and_is_no_change() -> None:
     rebuilt = replace(BY_ORDER, oid=77)
     same = table(indexes=((BY_ORDER,), (rebuilt,)))
-    assert explain(evidence(same)) == Answer(Outcome.NO_CAUSE, (Term.TOUCHED,))
+    assert explain(evidence(same)) == Explanation(WhyOutcome.NO_CAUSE, (Term.TOUCHED,))
 
 
 OLD_SETTING = SettingChange("random_page_cost", "1.1", "40")
@@ -271,13 +279,13 @@ def test_pressure_names_the_other_statement() -> None:
 
 def test_misses_without_steps_have_no_cause() -> None:
     before, after = (replace(each, steps=()) for each in (usage(), usage(miss=0.5)))
-    assert explain(evidence(before=before, after=after)).outcome is Outcome.NO_CAUSE
+    assert explain(evidence(before=before, after=after)).outcome is WhyOutcome.NO_CAUSE
 
 
 def test_more_calls_are_their_own_cause() -> None:
     of = evidence(before=usage(miss=0.5), after=usage(miss=0.5, calls=300))
     assert explain(of).findings == (
-        Finding(
+        CauseFinding(
             Cause.CALLS,
             Certainty.CERTAIN,
             ("it is called more often",),
@@ -290,7 +298,7 @@ def test_spill_files_name_work_mem() -> None:
     server = ServerFacts(work_mem="64kB", settings=(SettingChange("work_mem", "8MB", "64kB"),))
     of = evidence(before=usage(), after=usage(temp=5100), server=server)
     assert explain(of).findings == (
-        Finding(
+        CauseFinding(
             Cause.SPILL,
             Certainty.CERTAIN,
             (
@@ -319,17 +327,17 @@ def test_a_new_statement_names_its_new_table() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "outcome"),
     [
-        (usage(miss=0.5), usage(miss=0.5), Outcome.NO_GROWTH),
-        (usage(miss=0.5), usage(5.0, miss=0.1, calls=50), Outcome.NO_GROWTH),
-        (usage(10.0), usage(11.4), Outcome.NO_GROWTH),
-        (usage(calls=31), usage(calls=54), Outcome.NO_GROWTH),
-        (usage(), usage(1000.0, calls=11), Outcome.NOT_ENOUGH),
-        (usage(calls=11), usage(1000.0), Outcome.NOT_ENOUGH),
-        (replace(usage(), seconds=14.0), usage(1000.0), Outcome.NOT_ENOUGH),
-        (usage(), usage(1000.0), Outcome.NO_CAUSE),
+        (usage(miss=0.5), usage(miss=0.5), WhyOutcome.NO_GROWTH),
+        (usage(miss=0.5), usage(5.0, miss=0.1, calls=50), WhyOutcome.NO_GROWTH),
+        (usage(10.0), usage(11.4), WhyOutcome.NO_GROWTH),
+        (usage(calls=31), usage(calls=54), WhyOutcome.NO_GROWTH),
+        (usage(), usage(1000.0, calls=11), WhyOutcome.NOT_ENOUGH),
+        (usage(calls=11), usage(1000.0), WhyOutcome.NOT_ENOUGH),
+        (replace(usage(), seconds=14.0), usage(1000.0), WhyOutcome.NOT_ENOUGH),
+        (usage(), usage(1000.0), WhyOutcome.NO_CAUSE),
     ],
 )
-def test_what_stays_silent(before: Usage, after: Usage, outcome: Outcome) -> None:
+def test_what_stays_silent(before: Usage, after: Usage, outcome: WhyOutcome) -> None:
     """Nothing that did not grow has a cause, whatever else is known of the server."""
     found = explain(evidence(table(), before=before, after=after))
     assert (found.outcome, found.findings) == (outcome, ())
@@ -339,7 +347,7 @@ def test_faults_without_growth_are_not_named() -> None:
     faults = table(after=MANY_DEAD, indexes=((BY_ORDER,), ()))
     server = ServerFacts(started=STARTED, settings=(OLD_SETTING,), outside_share=0.9)
     of = evidence(faults, before=usage(), after=usage(), server=server, neighbours=(REPORT,))
-    assert explain(of) == Answer(Outcome.NO_GROWTH)
+    assert explain(of) == Explanation(WhyOutcome.NO_GROWTH)
 
 
 def test_more_blocks_per_call_come_before_the_misses_that_they_cause() -> None:
