@@ -1,6 +1,7 @@
 """The report of why statements read more: sentences first, then the evidence."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from pgiostat.analysis.why import LEAST_CALLS, LEAST_SECONDS, Certainty, Figure, WhyOutcome
@@ -35,8 +36,8 @@ def document(report: WhyReport) -> Document:
         head=[[(_side("before", before), "", 0)], [(_side("after", after), "", 0)]],
         facts=preset_lines(report.preset),
         warnings=list(warnings),
-        findings=[line for each in report.statements for line in _sentences(each)],
-        tables=[_table(each) for each in report.statements],
+        findings=list(_all_sentences(report.statements)),
+        tables=[_table(each) for each in _with_evidence(report.statements)],
         trimmed=True,
         records=Records(HEADER, (row for each in report.statements for row in _records(each))),
         objects=[_object(report)],
@@ -53,8 +54,30 @@ def _query(evidence: StatementEvidence) -> str:
     return shown if len(shown) <= _LONGEST_QUERY else f"{shown[: _LONGEST_QUERY - 1]}…"
 
 
-def _sentences(each: ExplainedStatement, prefix: str = "") -> Iterator[str]:
-    """Yield the statement with its reads, the cause and its details, and the roots."""
+def _with_evidence(statements: Sequence[ExplainedStatement]) -> list[ExplainedStatement]:
+    """Return the statements whose figures are of interest: those that grew, or the only one."""
+    quiet = (WhyOutcome.NO_GROWTH, WhyOutcome.NOT_ENOUGH)
+    grown = [each for each in statements if each.answer.outcome not in quiet]
+    return grown if len(statements) > 1 else list(statements)
+
+
+def _all_sentences(statements: Sequence[ExplainedStatement]) -> Iterator[str]:
+    """Yield the sentences of all statements."""
+    shown = {each.evidence.key for each in statements}
+    for each in statements:
+        yield from _sentences(each, shown)
+
+
+def _sentences(
+    each: ExplainedStatement, shown: AbstractSet[str], prefix: str = ""
+) -> Iterator[str]:
+    """Yield the statement with its reads, the cause and its details, and the roots.
+
+    Args:
+        each: The statement.
+        shown: Keys of the statements of the report: a root among them is only named.
+        prefix: What its lines begin with.
+    """
     evidence, answer = each.evidence, each.answer
     yield f"{prefix}{_query(evidence)} ({displayed(evidence.category)}): {_reads(evidence)}"
     for finding in answer.findings:
@@ -72,7 +95,10 @@ def _sentences(each: ExplainedStatement, prefix: str = "") -> Iterator[str]:
             " calls of the statement"
         )
     for root in each.roots:
-        yield from _sentences(root, f"{prefix}  ")
+        if root.evidence.key in shown:
+            yield f"{prefix}    {_query(root.evidence)}: see there"
+        else:
+            yield from _sentences(root, shown, f"{prefix}    ")
 
 
 def _reads(evidence: StatementEvidence) -> str:
@@ -101,7 +127,10 @@ def _figures(each: ExplainedStatement) -> Iterator[tuple[str, str, Figure]]:
             if figure.name not in names:
                 yield finding.cause, finding.certainty, figure
     yield from (("", "", Figure(*values)) for values in own)
+    evidence = {figure.name for finding in each.answer.findings for figure in finding.figures}
     for table in each.evidence.tables:
+        if table.foreign_key and not any(table.name in name for name in evidence):
+            continue  # it references a table of the statement, and has nothing to do with the cause
         sides = table.before, table.after
         scans, blocks = (
             (

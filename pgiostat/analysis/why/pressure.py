@@ -26,7 +26,7 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
         (
             (
                 "it touches as many blocks as before and finds fewer of them in"
-                f" shared_buffers: another statement takes the cache: {culprit.name}"
+                " shared_buffers: another statement takes the cache"
             ),
         ),
         (
