@@ -55,7 +55,7 @@ def _query(evidence: StatementEvidence) -> str:
 
 
 def _with_evidence(statements: Sequence[ExplainedStatement]) -> list[ExplainedStatement]:
-    """Return the statements whose figures are of interest: those that grew, or the only one."""
+    """Return the statements with figures of interest: those that grew, or the only one."""
     quiet = (WhyOutcome.NO_GROWTH, WhyOutcome.NOT_ENOUGH)
     grown = [each for each in statements if each.answer.outcome not in quiet]
     return grown if len(statements) > 1 else list(statements)
