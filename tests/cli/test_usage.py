@@ -188,6 +188,31 @@ def test_a_name_of_a_file_that_may_hold_a_secret_is_refused(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            [command, value]
+            for command in ("report", "history", "burst", "whatif", "export", "ship")
+            for value in ("postgresql://u:Zk7Q@h/d", "host=db password=Zk7Q")
+        ),
+        ["report", "--history", "host=db"],
+        ["compare", "postgresql://u:Zk7Q@h/d", "a", "b"],
+        ["compare", "host=db"],
+    ],
+)
+def test_a_command_that_reads_a_history_refuses_a_server(arguments: list[str]) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (
+        2,
+        "",
+        [
+            f"pgiostat: error: {arguments[0]} reads a history, not a server",
+            "HINT:  pgiostat watch shows a server; pgiostat collect records one.",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["watch", "--by", "{}"], 'invalid value for --by: "***"'),
