@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from pgiostat import __version__, cli
-from pgiostat.cli.commands import COMMANDS, Commands
+from pgiostat.cli.commands import COMMANDS, QUOTE_DSN, Commands
 from tests.support.program import pgiostat
 
 
@@ -53,10 +53,35 @@ from tests.support.program import pgiostat
             ],
         ),
         (
+            ["watch", "--out", "x"],
+            ["pgiostat: error: no such option: --out", "HINT:  Try: pgiostat watch --help"],
+        ),
+        (
+            ["collect", "--hist", "x"],
+            [
+                "pgiostat: error: no such option: --hist",
+                "HINT:  Did you mean --history? Try: pgiostat collect --help",
+            ],
+        ),
+        (
+            ["collect", "postgresql://h/d", "hist"],
+            [
+                'pgiostat: error: "hist" is no connection string',
+                "HINT:  --history hist names the directory; a database is dbname=hist",
+            ],
+        ),
+        (
+            ["collect", "host=db", "password=my", "Zk7Q"],
+            [
+                "pgiostat: error: one of the servers is no connection string",
+                f"HINT:  {QUOTE_DSN}",
+            ],
+        ),
+        (
             ["host=db", "password=Zk7Q"],
             [
                 "pgiostat: error: no such command",
-                f"HINT:  {cli.QUOTE_DSN} Try: pgiostat --help",
+                f"HINT:  {QUOTE_DSN} Try: pgiostat --help",
             ],
         ),
         (
