@@ -30,6 +30,7 @@ PURPOSES = {
     "Ask": {
         "report": ("report:report", "Rank queries by reads over a time window."),
         "compare": ("compare:compare", "Compare the reads of two time windows, with error bounds."),
+        "why": ("why:why", "Name the causes of reads that grew, with evidence from counters."),
         "burst": ("burst:burst", "Show what uses a volume's burst balance, and when it runs out."),
         "whatif": ("whatif:whatif", "Estimate the reads if a category were gone or cheaper."),
     },

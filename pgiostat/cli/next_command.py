@@ -11,6 +11,7 @@ NEXT = {
     "history": "pgiostat report{history}",
     "report": "pgiostat compare{history} A B, burst --volume gp2:GIB or whatif --drop CATEGORY",
     "compare": "pgiostat report{history} --by fingerprint",
+    "why": "pgiostat report{history} --by fingerprint",
     "burst": "pgiostat whatif{history} --volume {volume} --drop CATEGORY",
     "whatif": "pgiostat compare{history} A B, once the change is made",
     "export": "pgiostat report{history}",

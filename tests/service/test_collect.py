@@ -98,7 +98,7 @@ def test_a_file_read_again_changes_what_it_changes_and_nothing_else(
     said = there.said()
     changed = "new: comes; removed: goes; interval changed: changes; retried: taken"
     mistake = f'{config}, line 2: "colour" is not a key of [servers.same]'
-    allowed = "Allowed are dsn, interval, device, cloudwatch."
+    allowed = "Allowed are dsn, interval, tables_interval, databases, device, cloudwatch."
     assert [line for line in said if "SIGHUP" in line] == [
         f"pgiostat: SIGHUP: collecting 4 servers: {changed}; retention changed",
         "pgiostat: SIGHUP: collecting 4 servers: nothing changed",

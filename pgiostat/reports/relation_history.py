@@ -1,0 +1,182 @@
+"""Tables and indexes of a history over time windows: what they counted, how they were defined."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pgiostat.analysis.relation_activity import RelationTotals, TableActivity
+from pgiostat.history.read.arrow import EPOCH
+from pgiostat.history.read.history import History
+from pgiostat.history.read.windows import Window
+from pgiostat.statistics.counter_table import CounterTable
+from pgiostat.statistics.counters import INDEX_STATS, TABLE_STATS
+from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
+from pgiostat.statistics.row_deltas import Basis
+from pgiostat.units import MICROSECOND
+
+__all__ = ["DefinitionHistory", "RelationWindow", "TableKey", "relation_windows", "vacuumed"]
+
+TableKey = tuple[int, int]
+"""(dbid, oid)."""
+_FACTS = (("table_stats", TABLE_STATS), ("index_stats", INDEX_STATS))
+
+
+@dataclass(frozen=True, slots=True)
+class RelationWindow:
+    """What tables did in a window, by key; one that counted nothing is not in it.
+
+    is_counted: Whether the window has an interval of tables at all.
+    """
+
+    tables: Mapping[TableKey, TableActivity]
+    seconds: float
+    is_counted: bool = True
+
+    def of(self, key: TableKey) -> TableActivity:
+        """Return what a table did; nothing if it is not known."""
+        return self.tables.get(key) or TableActivity(*key, self.seconds, {}, {})
+
+
+def relation_windows(
+    history: History,
+    windows: Iterable[Window],
+    server_id: int,
+    tables: Collection[TableKey],
+    toast_of: Mapping[TableKey, int],
+) -> list[RelationWindow]:
+    """Return what some tables, their indexes and TOAST tables did in each of several windows.
+
+    Args:
+        history: Where they were counted.
+        windows: From when to when; an interval that is not whole in one is left out.
+        server_id: The server.
+        tables: Which tables.
+        toast_of: Oid of the table by (dbid, oid of its TOAST table).
+    """
+    relids = {oid for _, oid in tables} | {
+        key[1] for key, owner in toast_of.items() if (key[0], owner) in tables
+    }
+    return [_window(history, window, server_id, relids, toast_of) for window in windows]
+
+
+def _window(
+    history: History,
+    window: Window,
+    server_id: int,
+    relids: Collection[int],
+    toast_of: Mapping[TableKey, int],
+) -> RelationWindow:
+    facts = {name: _within(history.facts(name, window, [server_id]), window) for name, _ in _FACTS}
+    ends = [(begin, end) for rows in facts.values() for begin, end in _spans(rows)]
+    last = max((end for _, end in ends), default=0)
+    seconds = (last - min((begin for begin, _ in ends), default=0)) / 1e6 or window.seconds
+    totals = RelationTotals(seconds)
+    wanted = pa.array(sorted(relids), pa.int64())
+    for name, table in _FACTS:
+        rows = facts[name].filter(pc.is_in(facts[name]["relid"], value_set=wanted))
+        totals.add_columns(table, _columns(rows, table), seconds)
+    found = {(each.dbid, each.relid): each for each in totals.tables(toast_of)}
+    return RelationWindow(found, seconds, is_counted=bool(ends))
+
+
+def _spans(rows: pa.Table) -> list[tuple[int, int]]:
+    """Return begin and end of the interval of each row, in microseconds since 1970."""
+    begins, lengths = (rows[name].cast(pa.int64()).to_pylist() for name in ("ts", "dur_us"))
+    return [(begin, begin + length) for begin, length in zip(begins, lengths, strict=True)]
+
+
+def _within(rows: pa.Table, window: Window) -> pa.Table:
+    """Return the rows of intervals that end in the window: others hold what happened after it."""
+    until = (window.until - EPOCH) // MICROSECOND
+    return rows.filter(pa.array([end <= until for _, end in _spans(rows)], pa.bool_()))
+
+
+def _columns(rows: pa.Table, table: CounterTable) -> dict[str, Iterable[object]]:
+    names = {column.name for column in table.columns} & set(rows.column_names)
+    whole = [name for name in rows.column_names if name in names]
+    numbers = [name for name in whole if pa.types.is_integer(rows.schema.field(name).type)]
+    certain = {int(Basis.PREVIOUS), int(Basis.NEW)}
+    columns: dict[str, Iterable[object]] = {name: rows[name].to_pylist() for name in numbers}
+    return columns | {
+        "dbid": rows["dbid"].to_pylist(),
+        "uncertain": [basis not in certain for basis in rows["basis"].to_pylist()],
+    }
+
+
+def vacuumed(history: History, window: Window, server_id: int) -> set[TableKey]:
+    """Return the tables that autovacuum vacuumed or analyzed in a window."""
+    rows = history.facts("table_stats", window, [server_id])
+    columns = [
+        rows[name].to_pylist()
+        for name in ("dbid", "relid", "autovacuum_count", "autoanalyze_count")
+    ]
+    return {
+        (dbid, relid)
+        for dbid, relid, vacuums, analyzes in zip(*columns, strict=True)
+        if vacuums or analyzes
+    }
+
+
+class DefinitionHistory:
+    """The definitions of a server over time.
+
+    Args:
+        rows: Rows of the dimension table `definition`.
+        server_id: The server.
+    """
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], server_id: int) -> None:
+        own = [row for row in rows if row["server_id"] == server_id]
+        names = ("dbid", "kind", "oid", "owner", "name", "text", "detail")
+        self._rows: list[tuple[datetime, Definition]] = sorted(
+            ((row["since"], Definition(*(row[name] for name in names))) for row in own),
+            key=lambda pair: pair[0],
+        )
+
+    def at(self, instant: datetime) -> dict[DefinitionKey, Definition]:
+        """Return the definitions in force at an instant."""
+        found = {each.key: each for since, each in self._rows if since <= instant}
+        return {key: each for key, each in found.items() if each.text is not None}
+
+    def indexes_in(self, window: Window, table: TableKey) -> tuple[Definition, ...] | None:
+        """Return the indexes that a table had at any time of a window.
+
+        Returns:
+            Their definitions; None if no index of that database was known yet.
+        """
+        known = [
+            (since, each)
+            for since, each in self._rows
+            if since <= window.until and each.kind == Kind.INDEX and each.dbid == table[0]
+        ]
+        if not known:
+            return None
+        found: dict[DefinitionKey, Definition] = {}
+        for since, each in known:
+            if each.owner != table[1]:
+                continue
+            if each.text is not None:
+                found[each.key] = each
+            elif since <= window.since:
+                found.pop(each.key, None)
+        return tuple(found.values())
+
+    def indexes_at(self, instant: datetime, table: TableKey) -> tuple[Definition, ...]:
+        """Return the indexes of a table at an instant."""
+        return tuple(
+            each
+            for each in self.at(instant).values()
+            if (each.kind, each.dbid, each.owner) == (Kind.INDEX, *table)
+        )
+
+    def referencing(self, instant: datetime, table: TableKey) -> list[Definition]:
+        """Return the foreign keys that reference a table."""
+        return [
+            each
+            for each in self.at(instant).values()
+            if (each.kind, each.dbid, each.detail) == (Kind.FOREIGN_KEY, table[0], str(table[1]))
+        ]

@@ -1,0 +1,231 @@
+"""Why statements read more in one window of a history than in another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pgiostat.analysis.why import Cause, Explanation, explain
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.read.history import History
+from pgiostat.history.read.window_totals import WindowTotals
+from pgiostat.history.read.windows import Window
+from pgiostat.reports.relation_history import DefinitionHistory, relation_windows
+from pgiostat.reports.why_evidence import (
+    Groups,
+    Sources,
+    StatementGroup,
+    TableNames,
+    evidence_of,
+    groups_of,
+)
+from pgiostat.statistics.names import Describe, Names, preset_of
+from pgiostat.statistics.preset import PresetInForce
+
+__all__ = ["ExplainedStatement", "WhyReport", "why_report", "window_before"]
+
+MOST = 5
+_LONGEST_CHAIN = 3
+BEFORE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedStatement:
+    """A statement, and why it reads more.
+
+    Attributes:
+        evidence: What is known of it.
+        answer: Whether a cause was found, and which.
+        roots: Where another statement is the cause: that one, explained in its turn.
+    """
+
+    evidence: StatementEvidence
+    answer: Explanation
+    roots: tuple["ExplainedStatement", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WhyReport:
+    """Why statements read more.
+
+    Attributes:
+        before: The totals of the window before.
+        after: The totals of the window after.
+        statements: The statements, the one first that reads most.
+        missing: Sentences on what could not be looked at.
+        preset: The preset of rules in force.
+    """
+
+    before: WindowTotals
+    after: WindowTotals
+    statements: tuple[ExplainedStatement, ...]
+    missing: tuple[str, ...] = ()
+    preset: PresetInForce | None = None
+
+
+def window_before(after: Window, length: timedelta = BEFORE) -> Window:
+    """Return the window that ends where another one begins."""
+    return replace(after, since=after.since - length, until=after.since)
+
+
+def why_report(
+    history: History,
+    before: Window,
+    after: Window,
+    *,
+    describe: Describe,
+    table_names: TableNames,
+    target: str = "",
+) -> WhyReport:
+    """Explain why statements read more in the window after than in the one before.
+
+    Args:
+        history: Where the intervals are.
+        before: The window to compare with.
+        after: The window to explain.
+        describe: Returns the category of a statement, by the current rules.
+        table_names: How tables are found in texts.
+        target: Fingerprint, queryid, category or part of a text; empty for the statements that
+            read most.
+
+    Raises:
+        PgiostatError: statement-unknown, windows-overlap, window-empty, label-unknown,
+            history-empty, history-unreadable.
+    """
+    if before.until > after.since:
+        raise PgiostatError(
+            "the window before ends after the other one begins",
+            hint="Choose windows that do not overlap.",
+            slug="windows-overlap",
+            status=ExitStatus.USAGE,
+        )
+    return history.consistent(
+        lambda: _report(history, (before, after), describe, table_names, target)
+    )
+
+
+def _report(
+    history: History,
+    windows: tuple[Window, Window],
+    describe: Describe,
+    table_names: TableNames,
+    target: str,
+) -> WhyReport:
+    before, after = (history.totals(each) for each in windows)
+    server_id = _server(before, after)
+    names = history.names(describe, after.window).get(server_id, Names())
+    groups = groups_of(history, (before, after), server_id, names)
+    definitions = DefinitionHistory(history.dimension("definition"), server_id)
+    sources = Sources(history, server_id, names, before, after, groups, definitions, table_names)
+    chosen = _chosen(groups, target)
+    explained = [_explained(sources, each) for each in evidence_of(sources, chosen)]
+    return WhyReport(
+        before,
+        after,
+        tuple(explained),
+        tuple(_missing(sources, explained)),
+        preset_of([names]),
+    )
+
+
+def _server(before: WindowTotals, after: WindowTotals) -> int:
+    """Return the server that was watched in both windows."""
+    if len({each.label for each in after.servers}) > 1:
+        raise PgiostatError(
+            "there are several servers in the window",
+            hint="Choose one with --label.",
+            slug="option-invalid",
+            status=ExitStatus.USAGE,
+        )
+    both = [each for each in after.counted if each in before.counted]
+    if not both:
+        raise PgiostatError(
+            "no server was watched in both windows",
+            slug="window-empty",
+            status=ExitStatus.NOTHING_TO_REPORT,
+        )
+    return both[-1]
+
+
+def _chosen(groups: Groups, target: str) -> list[str]:
+    """Return the keys of the statements to explain, the one first that reads most."""
+    found = [each for each in groups.values() if not target or _is_named(each, target)]
+    if target and not found:
+        found = [each for each in groups.values() if target.lower() in each.text.lower()]
+    if target and not found:
+        raise PgiostatError(
+            f'there is no statement, category or fingerprint "{target}" in the two windows',
+            hint="pgiostat report --by fingerprint lists the fingerprints of a window.",
+            slug="statement-unknown",
+            status=ExitStatus.USAGE,
+        )
+    active = [each for each in found if target or any(side.read for side in each.sides)]
+    ordered = sorted(active, key=_weight, reverse=True)
+    return [each.key for each in ordered[:MOST]]
+
+
+def _is_named(group: StatementGroup, target: str) -> bool:
+    return target in {group.key, group.category, *map(str, group.queryids)}
+
+
+def _weight(group: StatementGroup) -> tuple[float, float]:
+    before, after = group.sides
+    return (
+        max(before.read_per_s, after.read_per_s),
+        max(before.touched_per_s, after.touched_per_s),
+    )
+
+
+def _explained(
+    sources: Sources, evidence: StatementEvidence, passed: tuple[str, ...] = ()
+) -> ExplainedStatement:
+    answer = explain(evidence)
+    culprits = [
+        finding.culprit
+        for finding in answer.findings
+        if finding.cause is Cause.PRESSURE and finding.culprit not in passed
+    ]
+    passed = (*passed, evidence.key)
+    if len(passed) >= _LONGEST_CHAIN:
+        culprits = []
+    roots = tuple(_explained(sources, each, passed) for each in evidence_of(sources, culprits))
+    return ExplainedStatement(evidence, answer, roots)
+
+
+def _missing(sources: Sources, explained: Sequence[ExplainedStatement]) -> list[str]:
+    """Return sentences on what could not be looked at, and what would let it."""
+    missing = []
+    counted = [
+        window.is_counted
+        for window in relation_windows(
+            sources.history,
+            (sources.before.window, sources.after.window),
+            sources.server_id,
+            (),
+            {},
+        )
+    ]
+    if not all(counted):
+        missing.append(
+            "the history has no counters of tables and indexes in one of the windows: collect them"
+            " with pgiostat collect --tables-interval 60s"
+        )
+    elif not sources.definitions.at(sources.before.window.until):
+        missing.append(
+            "the history has no definitions of the window before: a dropped index or a changed"
+            " setting cannot be found"
+        )
+    if any(
+        None in {ids[2] for ids in side.counted[sources.server_id].statements}
+        for side in (sources.before, sources.after)
+    ):
+        missing.append(
+            "some statements are hidden from the collector's role: GRANT pg_read_all_stats TO it"
+        )
+    missing += [
+        "no table of this statement is known, so only its own counts were looked at:"
+        f" {each.evidence.name}"
+        for each in explained
+        if all(counted) and not each.evidence.tables
+    ]
+    return missing
