@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from pgiostat.escape import line
 
-__all__ = ["HIDDEN", "has_credentials", "hidden", "may_hold_secret"]
+__all__ = ["HIDDEN", "has_credentials", "hidden", "is_connection", "may_hold_secret"]
 
 HIDDEN = "***"
 SHORTEST_QUOTED = 4
@@ -59,9 +59,16 @@ def may_hold_secret(text: str) -> bool:
     >>> [may_hold_secret(text) for text in ("/var/lib/a:b@c", "abfs://c@account/p", "year=2026/a")]
     [False, False, False]
     """
-    return has_credentials(text) or any(
-        named.match(text) for named in (_CONNECTION, _PASSWORD_FILE)
-    )
+    return has_credentials(text) or is_connection(text) or _PASSWORD_FILE.match(text) is not None
+
+
+def is_connection(text: str) -> bool:
+    """Return whether a text begins as a connection string of libpq or of another driver.
+
+    >>> [is_connection(text) for text in ("postgresql://db/shop", "host=db", "s3://b/h", "shop")]
+    [True, True, False, False]
+    """
+    return _CONNECTION.match(text) is not None
 
 
 def has_credentials(text: str) -> bool:

@@ -13,7 +13,7 @@ import typer
 
 from pgiostat import __version__
 from pgiostat.cli import process, streams
-from pgiostat.cli.commands import COMMANDS, Commands, similar_command
+from pgiostat.cli.commands import COMMANDS, QUOTE_DSN, Commands, similar_command, similar_option
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.without_pandas import block_pandas
 
@@ -59,7 +59,6 @@ _NO_NUMBER = re.compile(
 _MISSING_OPTION = re.compile(r"Missing option '([^']+)'")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
 """A word that may be quoted: it is no connection string, and no part of one."""
-QUOTE_DSN = "A connection string is one argument, after a command: enclose it in quotes."
 
 
 def _usage(error: Exception) -> PgiostatError:
@@ -77,8 +76,10 @@ def _usage(error: Exception) -> PgiostatError:
         kind = "whole number" if number["kind"].startswith("int") else "number"
         hints.insert(0, f"It must be a {kind}.")
     message = _MISSING_OPTION.sub(r"missing option \1", message)
-    if options := getattr(error, "possibilities", None):
-        hints.insert(0, f"Did you mean {options[0]}?")
+    named_option = getattr(error, "option_name", None)
+    options = getattr(error, "possibilities", None)
+    if named_option and options and (meant := similar_option(named_option, options)):
+        hints.insert(0, f"Did you mean {meant}?")
     # What is left over may be a part of a password: a connection string without quotation marks.
     if message.startswith("Got unexpected extra argument"):
         message = "too many arguments"

@@ -7,7 +7,15 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["COMMANDS", "PURPOSES", "Command", "Commands", "similar_command"]
+__all__ = [
+    "COMMANDS",
+    "PURPOSES",
+    "QUOTE_DSN",
+    "Command",
+    "Commands",
+    "similar_command",
+    "similar_option",
+]
 
 PURPOSES = {
     "Live": {
@@ -38,6 +46,9 @@ PURPOSES = {
     },
 }
 """Module and summary of each command, by purpose; a test compares summaries and help."""
+QUOTE_DSN = "A connection string is one argument, after a command: enclose it in quotes."
+_CLOSE_OPTION = 0.76
+"""difflib's ratio from which an option is suggested for another word."""
 COMMANDS = {name: entry for group in PURPOSES.values() for name, entry in group.items()}
 
 
@@ -109,6 +120,22 @@ class Commands(Group):
         group = typer.main.get_command(parent)
         self.add_command(group.commands[name])  # type: ignore[attr-defined]
         self._loaded.add(name)
+
+
+def similar_option(word: str, options: Any) -> str | None:
+    """Return the option that a misspelt one resembles closely, or begins; None if there is none.
+
+    >>> similar_option("--intervall", ["--interval"]), similar_option("--db", ["--dbname"])
+    ('--interval', '--dbname')
+    >>> similar_option("--out", ["--port", "--count"]), similar_option("--rules", ["--preset"])
+    (None, None)
+    """
+    # The dashes, which all options have, make short words alike.
+    names = {option.lstrip("-"): option for option in options}
+    plain = word.lstrip("-")
+    close = get_close_matches(plain, list(names), n=1, cutoff=_CLOSE_OPTION)
+    begun = [name for name in names if plain and name.startswith(plain)]
+    return next((names[name] for name in (*begun, *close)), None)
 
 
 def similar_command(word: str, names: Any) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pgiostat.cli import completion, options
+from pgiostat.cli.file_names import refuse_server
 from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
 from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
@@ -74,6 +75,8 @@ def compare(
 
 def _sides(words: list[str], history: str | None) -> tuple[str | None, str, str]:
     """Return the history, and the windows before and after."""
+    for word in words:
+        refuse_server("compare", word)
     match words:
         case [a, b]:
             return history, a, b

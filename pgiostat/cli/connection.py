@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pgiostat.cli.commands import QUOTE_DSN
 from pgiostat.cli.options import refuse
 from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.errors import PgiostatError
@@ -144,7 +145,31 @@ def _servers(
             "connection options cannot be used together with several servers",
             hint="Write host, port and user into each connection string.",
         )
+    _check_alike(texts or [], is_name)
     return [merged(each, options, is_name) for each in texts or ([""] if has_options else [])]
+
+
+def _check_alike(texts: list[str], is_name: Callable[[str], bool]) -> None:
+    """Refuse the name of a database beside connection strings: it hardly names a server.
+
+    It is quoted if it is certainly no part of a password that was split at a space.
+    """
+    names = [each for each in texts if is_name(each)]
+    others = [each for each in texts if each and not is_name(each)]
+    if not names or not others:
+        return
+    from pgiostat.postgres.dsn import check_dsn
+    from pgiostat.redaction import has_credentials
+
+    for each in others:
+        check_dsn(each)
+    word = names[0]
+    if any(map(has_credentials, others)):
+        refuse("one of the servers is no connection string", hint=QUOTE_DSN)
+    refuse(
+        f'"{word}" is no connection string',
+        hint=f"--history {word} names the directory; a database is dbname={word}",
+    )
 
 
 def _asks_for_password(error: PgiostatError) -> bool:

@@ -209,21 +209,19 @@ def _stream(scenario: "Scenario", cluster: "Cluster", seconds: float) -> None:
 
 def _control(scenario: "Scenario", cluster: "Cluster") -> "DemoControl":
     from pgiostat.lab.demo.control import DemoControl
+    from pgiostat.lab.demo.scenarios import command_of
     from pgiostat.lab.demo.server import incident_file, observer_uri, workload_log
 
+    words, pid = command_of(scenario.name), cluster.pid
     return DemoControl(
         scenario.incidents,
         incident_file(cluster),
         workload_log(cluster),
-        _command(scenario),
-        observer_uri(cluster, scenario.database),
+        command=f"{program(sys.argv[0])} {words}",
+        short=f"pgiostat {words}",
+        uri=observer_uri(cluster, scenario.database),
+        is_running=lambda: cluster.pid == pid,
     )
-
-
-def _command(scenario: "Scenario") -> str:
-    """Return the command that runs this demo, not another one that runs as well."""
-    name = "" if scenario.name == SCENARIOS[0] else f" --scenario {scenario.name}"
-    return f"{program(sys.argv[0])} demo{name}"
 
 
 def program(argument: str) -> str:

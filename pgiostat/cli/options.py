@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from pgiostat.cli import completion, streams
-from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.cli.file_names import no_secret, no_server, refuse
+from pgiostat.errors import PgiostatError
 from pgiostat.errors import choice as one_of
 
 if TYPE_CHECKING:
@@ -73,32 +74,10 @@ QUERYID = "queryid"
 TAG = "tag:"
 """What comes before the key of a tag."""
 
-Name = TypeVar("Name", bound=str | Path | None)
-
-
-def no_secret(parameter: typer.CallbackParam, value: Name) -> Name:
-    """Return the name of a file or a directory; refuse one that may hold a secret.
-
-    It would become a file name, and be part of log lines.
-    """
-    from pgiostat.redaction import may_hold_secret
-
-    if value is not None and may_hold_secret(str(value)):
-        long = (each for each in parameter.opts if each.startswith("--"))
-        refuse(
-            f"invalid value for {next(long, parameter.human_readable_name)}: it may hold a password"
-            " or a key",
-            detail="It looks like a connection string, or like a URI with a password or a key.",
-            hint="Name a file or a directory. A connection string is an argument of its"
-            " own, and credentials of a store come from the environment.",
-        )
-    return value
-
-
 Directory = Annotated[
     str | None,
     typer.Argument(
-        callback=no_secret,
+        callback=no_server,
         help="Directory or URI (s3://…) of the history; same as --history.",
         metavar="[HISTORY]",
         show_default=False,
@@ -107,7 +86,7 @@ Directory = Annotated[
 LocalDirectory = Annotated[
     Path | None,
     typer.Argument(
-        callback=no_secret,
+        callback=no_server,
         help="Directory of the history; same as --history.",
         metavar="[HISTORY]",
         readable=False,  # the reader's own error is better
@@ -118,7 +97,7 @@ History = Annotated[
     str | None,
     typer.Option(
         "--history",
-        callback=no_secret,
+        callback=no_server,
         help="Directory or URI (s3://…) of the history. Default: the user's data directory.",
         metavar="DIR",
         show_default=False,
@@ -328,13 +307,6 @@ def format_option(*forms: str) -> typer.models.OptionInfo:
 
 
 NO_VOLUME = "--instance, --balance and --writes need a volume"
-
-
-def refuse(message: str, *, hint: str | None = None, detail: str | None = None) -> NoReturn:
-    """Raise PgiostatError option-invalid."""
-    raise PgiostatError(
-        message, detail=detail, hint=hint, slug="option-invalid", status=ExitStatus.USAGE
-    )
 
 
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -153,6 +153,8 @@ def number(column: Column, ranking: Ranking, row: RankRow) -> Value:
 def shown_number(column: Column, ranking: Ranking, row: RankRow) -> Value | Bound:
     """Return the value of a column for people: what was counted since a reset is a bound."""
     value, activity = number(column, ranking, row), _activity(ranking, row)
+    if isinstance(column, ActivityMetric) and column.is_text and not row.relation:
+        return ""  # a row that is no index
     if isinstance(column, Metric) or activity is None or value is None or isinstance(value, str):
         return value
     return Bound(value) if column.is_counted and activity.is_uncertain else value

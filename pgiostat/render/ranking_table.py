@@ -138,7 +138,7 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
     columns = [named, *_number_columns(metrics, _kept(ranking), with_bar=with_bar)]
 
     # Names of indexes of one table begin alike.
-    texts = [terminal(displayed(row.name)) for row in ranking.rows]
+    texts = [_named_within(row, most) for row in ranking.rows]
     keys = [row.key for row in ranking.rows]
     names = dict(zip(keys, distinguishable(texts, most) if is_index else texts, strict=True))
 
@@ -146,6 +146,14 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
         return [names.get(row.key if row else (), terminal(displayed(name)))], []
 
     return Table(columns, _screen_rows(ranking, metrics, named_cells, with_bar=with_bar))
+
+
+def _named_within(row: RankRow, width: int) -> str:
+    """Return the name of a row; of an index with its table only where there is room for both."""
+    name = terminal(displayed(row.name))
+    if not row.relation or cell_len(name) <= width:
+        return name
+    return name.removesuffix(f" on {terminal(displayed(row.relation))}")
 
 
 def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) -> Table:

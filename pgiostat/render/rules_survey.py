@@ -131,7 +131,7 @@ def _unclear(unclear: Unclear, width: int) -> Iterator[Text]:
     numbers = len(columns)
     columns += [TableColumn("fingerprint", least=FINGERPRINT_WIDTH)]
     if is_wide := width >= WIDE:
-        columns.append(TableColumn("rule", least=RULE_WIDTH, most=RULE_WIDTH, format=str))
+        columns.append(TableColumn("proposed rule", least=RULE_WIDTH, most=RULE_WIDTH, format=str))
     beside = sum(max(len(column.heading), column.least) + 2 for column in columns)
     room = max(width - beside, LEAST_TEXT)
     columns.append(TableColumn(NO_RULE, least=room, most=room, format=str))

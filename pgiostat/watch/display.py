@@ -126,6 +126,16 @@ class WatchDisplay(App[None]):
         return self._canvas.picture
 
     @property
+    def demo_has_ended(self) -> bool:
+        """Whether nothing is read because the demo that is watched has ended."""
+        control = self._incidents
+        return (
+            control is not None
+            and self.watch_session.trouble is not None
+            and not control.is_running()
+        )
+
+    @property
     def replay(self) -> ReplayControls | None:
         """The history that is replayed, if one is."""
         return self._player
@@ -191,8 +201,9 @@ class WatchDisplay(App[None]):
             played = ReplayPosition(
                 *self.replay.position, self.replay.interval, self.replay.is_playing
             )
-        hints = () if self._incidents is None else self._incidents.hints()
-        return SideInfo(self._board, wait, played, self._top(), hints=hints)
+        has_ended = self.demo_has_ended
+        hints = () if self._incidents is None or has_ended else self._incidents.hints()
+        return SideInfo(self._board, wait, played, self._top(), hints=hints, has_ended=has_ended)
 
     def _top(self) -> Top | None:
         """Return the statement with the most reads in the time that is shown."""

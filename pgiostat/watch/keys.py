@@ -20,6 +20,7 @@ from pgiostat.watch.screen.canvas import Canvas
 from pgiostat.watch.screen.columns import HEADINGS
 from pgiostat.watch.screen.frozen import FrozenSession
 from pgiostat.watch.screen.help import Help
+from pgiostat.watch.screen.overview import DEMO_ENDED
 from pgiostat.watch.state import (
     OF_STATEMENTS,
     Action,
@@ -263,7 +264,9 @@ class KeyActions(DrillActions):
 
     def action_incident(self) -> None:
         """Show the incidents of the demo; one that is selected is caused, or taken back."""
-        if self._incidents is not None:
+        if self.demo_has_ended:
+            self.notify(DEMO_ENDED)
+        elif self._incidents is not None:
             # Only the demo has the page.
             from pgiostat.watch.screen.incident_page import IncidentPage  # noqa: PLC0415
 

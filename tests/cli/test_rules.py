@@ -305,6 +305,14 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
     begins = next(
         i for i, line in enumerate(told) if line.endswith("statement that matches no rule")
     )
+    assert re.split("  +", told[begins].strip()) == [
+        "share",
+        "blocks read",
+        "calls",
+        "fingerprint",
+        "proposed rule",
+        "statement that matches no rule",
+    ]
     shown = told[begins + 1 : told.index("", begins)]
     known = rank([found.delta], found.names, by=By.FINGERPRINT).rows
     of_parcel = (row for row in known if split_action(row.action)[1] == "parcel")

@@ -9,7 +9,7 @@ import pytest
 import typer.main
 
 from pgiostat import __version__, cli
-from pgiostat.cli.commands import COMMANDS, Commands
+from pgiostat.cli.commands import COMMANDS, QUOTE_DSN, Commands
 from tests.support.program import pgiostat
 
 
@@ -53,10 +53,35 @@ from tests.support.program import pgiostat
             ],
         ),
         (
+            ["watch", "--out", "x"],
+            ["pgiostat: error: no such option: --out", "HINT:  Try: pgiostat watch --help"],
+        ),
+        (
+            ["collect", "--hist", "x"],
+            [
+                "pgiostat: error: no such option: --hist",
+                "HINT:  Did you mean --history? Try: pgiostat collect --help",
+            ],
+        ),
+        (
+            ["collect", "postgresql://h/d", "hist"],
+            [
+                'pgiostat: error: "hist" is no connection string',
+                "HINT:  --history hist names the directory; a database is dbname=hist",
+            ],
+        ),
+        (
+            ["collect", "host=db", "password=my", "Zk7Q"],
+            [
+                "pgiostat: error: one of the servers is no connection string",
+                f"HINT:  {QUOTE_DSN}",
+            ],
+        ),
+        (
             ["host=db", "password=Zk7Q"],
             [
                 "pgiostat: error: no such command",
-                f"HINT:  {cli.QUOTE_DSN} Try: pgiostat --help",
+                f"HINT:  {QUOTE_DSN} Try: pgiostat --help",
             ],
         ),
         (
@@ -184,6 +209,31 @@ def test_a_name_of_a_file_that_may_hold_a_secret_is_refused(
         "",
         f"pgiostat: error: invalid value for {option}: it may hold a password or a key",
         [],
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(
+            [command, value]
+            for command in ("report", "history", "burst", "whatif", "export", "ship")
+            for value in ("postgresql://u:Zk7Q@h/d", "host=db password=Zk7Q")
+        ),
+        ["report", "--history", "host=db"],
+        ["compare", "postgresql://u:Zk7Q@h/d", "a", "b"],
+        ["compare", "host=db"],
+    ],
+)
+def test_a_command_that_reads_a_history_refuses_a_server(arguments: list[str]) -> None:
+    done = pgiostat(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()) == (
+        2,
+        "",
+        [
+            f"pgiostat: error: {arguments[0]} reads a history, not a server",
+            "HINT:  pgiostat watch shows a server; pgiostat collect records one.",
+        ],
     )
 
 

@@ -118,19 +118,26 @@ def test_the_shop_on_a_terminal_shows_an_incident_and_lets_others_in(
         wait_for_first(shown, here, "select products", 0)
         assert psql(uri[1], INDEXES) == "1"
 
-        shown.press("q")
-        assert shown.ended() == 0
+        with terminal("demo", "--attach", columns=80, cwd=there, variables=place) as left:
+            left.read(b"pgiostat demo --scenario shop --dsn")
+            shown.press("q")
+            assert shown.ended() == 0
+            left.read(b"the demo has ended; q quits")
+            left.press("q")
+            assert left.ended() == 0
     assert printed(shown).endswith(
         "The server and the workload of the demo have stopped; the data are kept.\n"
         "Next: pgiostat demo --scenario sync; or pgiostat doctor with your own server\n"
     )
     assert running(cache, "demo-shop") == {}
-    gone = pgiostat("demo", "--attach", **place)
-    assert gone.returncode == 1
-    assert gone.stderr == (
-        "pgiostat: error: no demo is running\n"
-        "HINT:  Start one in another terminal with: pgiostat demo\n"
-    )
+    for scenario in ([], ["--scenario", "shop"]):
+        gone = pgiostat("demo", "--attach", *scenario, **place)
+        assert gone.returncode == 1
+        assert gone.stderr == (
+            "pgiostat: error: no demo is running\n"
+            "HINT:  Start one in another terminal with: "
+            f"{' '.join(['pgiostat', 'demo', *scenario])}\n"
+        )
 
 
 def test_however_the_demo_ends_nothing_is_left_running(cache: Path) -> None:

@@ -1,5 +1,6 @@
 """Incidents of a running demo, caused and taken back, and how to look from another terminal."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -18,8 +19,10 @@ class DemoControl:
         incidents: The incidents of the scenario.
         file: Names the incident in force.
         log: The errors of the workload.
-        command: The command that runs this demo, for the lines of `hints`.
+        command: The command that runs this demo in any terminal, with the path of its program.
+        short: The same without the path, for narrow terminals.
         uri: The connection string for another terminal.
+        is_running: Returns whether the server of this demo still runs.
     """
 
     def __init__(
@@ -27,12 +30,16 @@ class DemoControl:
         incidents: tuple[WorkloadIncident, ...],
         file: Path,
         log: Path,
+        *,
         command: str,
+        short: str,
         uri: str,
+        is_running: Callable[[], bool],
     ) -> None:
         self.incidents = incidents
         self._file, self._log = file, log
-        self._command, self._uri = command, uri
+        self._command, self._short, self._uri = command, short, uri
+        self.is_running = is_running
 
     @property
     def active(self) -> str:
@@ -54,28 +61,47 @@ class DemoControl:
         return f"From another terminal: {self._command} --attach, or psql {quote(self._uri)}"
 
     def hints(self) -> tuple[str, ...]:
-        """Return the line below the table in several lengths, the longest first."""
+        """Return the line below the table in several lengths, the longest first.
+
+        Each has a way in from another terminal, unless the workload has stopped.
+        """
         if self._has_failed():
             stopped = "The workload has stopped"
             return (f'{stopped}: its output is in "{self._log}"', f"{stopped}; q shows why")
-        if active := self.active:
-            text = next((each.text for each in self.incidents if each.name == active), "")
-            began = f"Incident{self._since()}: {active}"
-            ends = (f"{began} ({text}); ! takes it back", f"{began}; ! takes it back")
-            return (*(f"{end}; {self._psql()}" for end in ends), *ends)
-        causes = "! causes an incident"
-        whole, short = f"psql {quote(self._uri)}", self._psql()
+        return self._of_incident(active) if (active := self.active) else self._without_incident()
+
+    def _of_incident(self, name: str) -> tuple[str, ...]:
+        text = next((each.text for each in self.incidents if each.name == name), "")
+        ends, since = "! takes it back", f"Incident{self._since()}: {name}"
+        return (
+            f"{since} ({text}); {ends}; {self._psql}",
+            f"{since}; {ends}; {self._psql}",
+            f"{since}; {ends}; {self._prints}",
+            f"Incident: {name}; {ends}; {self._prints}",
+            f"{name}; {ends}; {self._short} --dsn",
+            f"{ends}; {self._short} --dsn",
+            f"{self._short} --dsn",
+        )
+
+    def _without_incident(self) -> tuple[str, ...]:
+        causes, whole = "! causes an incident", f"psql {quote(self._uri)}"
         return (
             f"{self.from_another_terminal}; {causes}",
             f"From another terminal: {whole}; {causes}",
             f"{whole}; {causes}",
-            f"{short}; {causes}",
-            short,
-            causes,
+            f"{self._psql}; {causes}",
+            f"{self._prints}; {causes}",
+            f"{self._short} --dsn; {causes}",
+            f"{self._short} --dsn",
         )
 
+    @property
     def _psql(self) -> str:
         return f'psql "$({self._command} --dsn)"'
+
+    @property
+    def _prints(self) -> str:
+        return f"{self._short} --dsn prints the DSN"
 
     def _has_failed(self) -> bool:
         """Return whether the workload wrote an error; it ends with its first one."""

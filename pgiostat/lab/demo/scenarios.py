@@ -13,7 +13,7 @@ from pgiostat.lab.workload import schema
 from pgiostat.lab.workload.incidents import WorkloadIncident
 from pgiostat.queries.rules import PresetChoice
 
-__all__ = ["FOLDERS", "Scenario", "directory_of", "scenario_of"]
+__all__ = ["FOLDERS", "Scenario", "command_of", "directory_of", "scenario_of"]
 
 FOLDERS = {"sync": "demo", "shop": "demo-shop"}
 """The directory of each scenario's server, below the user's cache."""
@@ -49,6 +49,15 @@ class Scenario:
 def directory_of(name: str) -> Path:
     """Return the directory of a scenario's server."""
     return platformdirs.user_cache_path("pgiostat") / FOLDERS[name]
+
+
+def command_of(name: str) -> str:
+    """Return the arguments of pgiostat for a scenario's demo, and for no other that runs as well.
+
+    >>> command_of("sync"), command_of("shop")
+    ('demo', 'demo --scenario shop')
+    """
+    return "demo" if name == next(iter(FOLDERS)) else f"demo --scenario {name}"
 
 
 def scenario_of(name: str) -> Scenario:

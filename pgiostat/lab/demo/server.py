@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pgiostat.errors import PgiostatError
 from pgiostat.lab.data import SERVER_SETTINGS, create_database
-from pgiostat.lab.demo.scenarios import FOLDERS, Scenario, directory_of
+from pgiostat.lab.demo.scenarios import FOLDERS, Scenario, command_of, directory_of
 from pgiostat.lab.postgres.cluster import Cluster, embedded_binaries
 from pgiostat.lab.postgres.disk_space import require_space
 from pgiostat.lab.server_errors import translate_errors
@@ -39,7 +39,7 @@ def running(names: Sequence[str]) -> tuple[str, Cluster]:
             return name, cluster
     raise PgiostatError(
         "no demo is running",
-        hint="Start one in another terminal with: pgiostat demo",
+        hint=f"Start one in another terminal with: pgiostat {command_of(names[0])}",
         slug="demo-not-running",
     )
 

@@ -18,6 +18,9 @@ from pgiostat.escape import line
 __all__ = ["IncidentControl", "IncidentPage", "NamedIncident"]
 
 
+ONE_AT_A_TIME = "One is in force at a time: another one takes its place."
+
+
 class NamedIncident(Protocol):
     """An incident: its name, and a sentence that says what happens."""
 
@@ -40,6 +43,9 @@ class IncidentControl(Protocol):
     @property
     def active(self) -> str:
         """The name of the incident in force, "" for none."""
+
+    def is_running(self) -> bool:
+        """Return whether the server of the demo still runs."""
 
     def switch(self, name: str) -> None:
         """Cause an incident in place of the one in force; "" takes that one back."""
@@ -69,7 +75,8 @@ class IncidentPage(ModalScreen[str]):
         """Make the page."""
         active = self._control.active
         with Vertical():
-            yield Static(Text("Cause an incident, and find it on the screen\n", "bold"))
+            yield Static(Text("Cause an incident, and find it on the screen", "bold"))
+            yield Static(Text(f"{ONE_AT_A_TIME}\n", "dim"))
             yield OptionList(
                 *(
                     Option(_entry(number, each, is_active=each.name == active), id=each.name)
@@ -96,8 +103,12 @@ class IncidentPage(ModalScreen[str]):
             self._control.switch("")
             self.dismiss(f"taken back: {incident.name}")
         else:
+            ended = self._control.active
             self._control.switch(incident.name)
-            self.dismiss(f"caused: {incident.name}; it shows within seconds, and ! takes it back")
+            instead = f" in place of {ended}" if ended else ""
+            self.dismiss(
+                f"caused: {incident.name}{instead}; it shows within seconds, and ! takes it back"
+            )
 
 
 def _entry(number: int, incident: NamedIncident, *, is_active: bool) -> Grid:

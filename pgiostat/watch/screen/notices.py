@@ -88,7 +88,7 @@ class SideInfo:
 
     wait: seconds until a server that is gone is tried again.  played: if it is a replay.  top: the
     statement with the most reads.  hints: a line below the table in several lengths, the longest
-    first.
+    first.  has_ended: if the watched demo has ended.
     """
 
     board: NoticeBoard = NoticeBoard()
@@ -96,6 +96,7 @@ class SideInfo:
     played: ReplayPosition | None = None
     top: Top | None = None
     hints: tuple[str, ...] = ()
+    has_ended: bool = False
 
 
 def _is_over(posted: Posted, now: datetime) -> bool:

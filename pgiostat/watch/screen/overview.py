@@ -239,7 +239,7 @@ def heading(
 
 def _messages(session: SessionView, side: SideInfo, width: int, room: int) -> list[Line]:
     """Return problems and hints, in as many whole sentences as fit."""
-    messages = [_trouble(session, side.wait, width)]
+    messages = [_trouble(session, side, width)]
     messages += [
         _posted(each, width) + _paragraph("  ", "", each.notice.hint, "dim", width)
         for each in side.board.posted
@@ -258,6 +258,7 @@ def _messages(session: SessionView, side: SideInfo, width: int, room: int) -> li
     return lines
 
 
+DEMO_ENDED = "the demo has ended; q quits"
 _ABOVE = (NoticeKind.HAPPENED, NoticeKind.HOLDS)
 _MORE = " ?"
 
@@ -269,12 +270,14 @@ def _unfinished(line: Line, width: int) -> Line:
     return [(mark, marked), (text, style), (_MORE, "bold")]
 
 
-def _trouble(session: SessionView, wait: float | None, width: int) -> list[Line]:
+def _trouble(session: SessionView, side: SideInfo, width: int) -> list[Line]:
     """Return why nothing is read now."""
     trouble = session.trouble
     if trouble is None or trouble.error is None:
         return []
-    words = trouble.error.message
+    if side.has_ended:
+        return _paragraph("! ", "bold red", DEMO_ENDED, "bold red", width)
+    words, wait = trouble.error.message, side.wait
     if wait is not None:
         words += f", retrying in {ceil(wait)} s" if wait > 0 else ", retrying now"
     if trouble.error.detail:

@@ -19,17 +19,25 @@ INCIDENTS = (
 
 @pytest.fixture
 def control(tmp_path: Path) -> DemoControl:
+    return control_in(tmp_path)
+
+
+def control_in(directory: Path, words: str = "demo") -> DemoControl:
     return DemoControl(
-        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "/venv/bin/pgiostat demo", URI
+        INCIDENTS,
+        directory / "incident",
+        directory / "workload.log",
+        command=f"/venv/bin/pgiostat {words}",
+        short=f"pgiostat {words}",
+        uri=URI,
+        is_running=lambda: True,
     )
 
 
 def test_an_incident_is_in_force_on_all_screens_until_it_is_taken_back(
     control: DemoControl, tmp_path: Path
 ) -> None:
-    other = DemoControl(
-        INCIDENTS, tmp_path / "incident", tmp_path / "workload.log", "pgiostat demo", URI
-    )
+    other = control_in(tmp_path)
     assert control.active == ""
     control.switch("index dropped")
     assert other.active == "index dropped"
@@ -52,8 +60,9 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
         f"From another terminal: psql '{URI}'; ! causes an incident",
         f"psql '{URI}'; ! causes an incident",
         'psql "$(/venv/bin/pgiostat demo --dsn)"; ! causes an incident',
-        'psql "$(/venv/bin/pgiostat demo --dsn)"',
-        "! causes an incident",
+        "pgiostat demo --dsn prints the DSN; ! causes an incident",
+        "pgiostat demo --dsn; ! causes an incident",
+        "pgiostat demo --dsn",
     )
     control.switch("index dropped")
     os.utime(tmp_path / "incident", (1_790_000_000, 1_790_000_000))
@@ -66,9 +75,29 @@ def test_the_line_below_the_table_leads_in_or_names_the_incident(
             "Incident since 14:13:20Z: index dropped; ! takes it back;"
             ' psql "$(/venv/bin/pgiostat demo --dsn)"'
         ),
-        "Incident since 14:13:20Z: index dropped (the index is gone); ! takes it back",
-        "Incident since 14:13:20Z: index dropped; ! takes it back",
+        (
+            "Incident since 14:13:20Z: index dropped; ! takes it back;"
+            " pgiostat demo --dsn prints the DSN"
+        ),
+        "Incident: index dropped; ! takes it back; pgiostat demo --dsn prints the DSN",
+        "index dropped; ! takes it back; pgiostat demo --dsn",
+        "! takes it back; pgiostat demo --dsn",
+        "pgiostat demo --dsn",
     )
+
+
+@pytest.mark.parametrize("words", ["demo", "demo --scenario shop"])
+@pytest.mark.parametrize("incident", ["", "index dropped"])
+def test_each_line_has_a_way_in_and_the_key_is_in_all_of_eighty_columns(
+    tmp_path: Path, words: str, incident: str
+) -> None:
+    control = control_in(tmp_path, words)
+    control.switch(incident)
+    hints = control.hints()
+    assert [hint for hint in hints if f"{words} --" not in hint and URI not in hint] == []
+    assert len(hints[-1]) <= 40
+    widest = next(hint for hint in hints if len(hint) <= 80)
+    assert "! takes it back" in widest if incident else "! causes an incident" in widest
 
 
 def test_the_line_below_the_table_says_that_the_workload_has_stopped(
@@ -76,7 +105,7 @@ def test_the_line_below_the_table_says_that_the_workload_has_stopped(
 ) -> None:
     log = tmp_path / "workload.log"
     log.touch()
-    assert control.hints()[-1] == "! causes an incident"
+    assert control.hints()[-1] == "pgiostat demo --dsn"
     log.write_text("Traceback\n")
     assert control.hints() == (
         f'The workload has stopped: its output is in "{log}"',

@@ -15,6 +15,7 @@ from pgiostat.queries.rules.suggest import (
     Observation,
     ObservedStatement,
     proposals,
+    rules_file,
     suggestions,
 )
 from pgiostat.queries.rules.suggest.families import families
@@ -257,6 +258,16 @@ def test_roles_and_tags_are_measured_alone() -> None:
         ({"tag": "controller=basket"}, 0.8),
         ({"tag": "route=/b"}, 0.2),
     ]
+
+
+@pytest.mark.parametrize(("value", "count"), [("%2Fguests%2F{email}", 1), ("guests", 0)])
+def test_a_file_says_that_braces_of_a_name_are_parentheses_in_a_category(
+    value: str, count: int
+) -> None:
+    found = suggestions([], observed(statement(f"SELECT * FROM a /*route='{value}'*/", 60)))
+    text = rules_file(found, path="rules.toml")
+    assert text.count("A category has parentheses in place of the braces of a name") == count
+    assert text.count('# category = "/guests/(email)"') == count
 
 
 def test_one_role_alone_is_no_group() -> None:

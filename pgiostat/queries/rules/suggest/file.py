@@ -74,6 +74,10 @@ _TAGS = """
 # for a live server alone; so does pgiostat watch --by tag:KEY.
 """
 
+_BRACES = """\
+# A category has parentheses in place of the braces of a name: braces in it are placeholders.
+"""
+
 _EXAMPLES = """
 # A category of your own: every report that groups stock. Keys of "when" must all hold, a list
 # means any of it, and "block" must hold within one SELECT.
@@ -173,16 +177,23 @@ def _lists(found: Suggestions | None) -> Iterator[str]:
         yield "]\n"
 
 
+def _braces(groups: Sequence[MeasuredRule]) -> str:
+    """Return why categories have parentheses, if the names of their groups have braces."""
+    return _BRACES if any(set("{}") & set(each.group.name) for each in groups) else ""
+
+
 def _groups(found: Suggestions) -> Iterator[str]:
     if not found.tables:
         yield _NO_GROUPS
     else:
         share = format_share(found.share)
         yield _TABLES_BESIDE_SYNC if found.is_sync else _TABLES.format(share=share)
+        yield _braces(found.tables)
         yield from _rules(found.tables, are_comments=found.is_sync)
     for head, groups in ((_ROLES, found.roles), (_TAGS, found.tags)):
         if groups:
             yield head
+            yield _braces(groups)
             yield from _rules(groups, are_comments=True)
 
 
