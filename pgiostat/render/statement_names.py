@@ -1,7 +1,8 @@
 """Names of statements in a list on a screen: short, and no two of them alike."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from itertools import combinations, takewhile
 
 from rich.cells import cell_len
 
@@ -93,18 +94,29 @@ def distinct(
         chosen = [marks[place] for place in places]
         for place, mark in zip(places, _apart_by(chosen), strict=True):
             if mark:
-                shown[place] = f"{cut(shown[place], max(width - cell_len(mark) - 1, 1))} {mark}"
+                text = cut(shown[place], max(width - cell_len(mark) - 1, 1))
+                # One ellipsis is enough between a text that is cut and the end of a queryid.
+                text = text.removesuffix("…").rstrip() if mark.startswith("…") else text
+                shown[place] = f"{text} {mark}".lstrip()
     return shown
 
 
 def _apart_by(marks: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the first marks that are all different; all of them together if none is."""
+    """Return for each text the fewest of its marks that no other text of the group has."""
     if len(marks) < 2:  # noqa: PLR2004 - a pair
         return [""] * len(marks)
-    for each in zip(*marks, strict=True):
-        if len(set(each)) == len(each):
-            return list(each)
-    return [" ".join(filter(None, dict.fromkeys(each))) for each in marks]
+    shown: dict[int, str] = {}
+    for size in range(1, len(marks[0]) + 1):
+        # The last marks first if several are needed: entries of a group share their fingerprint.
+        places = combinations(range(len(marks[0])), size)
+        for chosen in places if size == 1 else sorted(places, key=lambda each: (-each[0], each)):
+            values = [tuple(each[place] for place in chosen) for each in marks]
+            counts = Counter(values)
+            for row, value in enumerate(values):
+                if row not in shown and counts[value] == 1 and all(value):
+                    shown[row] = " ".join(dict.fromkeys(value))
+    alike = [" ".join(filter(None, dict.fromkeys(each))) for each in marks]
+    return [shown.get(row, all_of_them) for row, all_of_them in enumerate(alike)]
 
 
 def distinguishable(texts: Sequence[str], width: int) -> list[str]:

@@ -64,8 +64,24 @@ def test_entries_of_one_fingerprint_differ_in_the_place_or_the_queryid() -> None
     assert distinct(texts, by_queryid, 20) == ["orders 0", "orders 1", "orders 2"]
     by_both = list(itertools.product(["#1"], ["a@shop", "b@shop"], ["7", "8"]))
     assert distinct(["orders"] * 4, by_both, 30) == [
-        f"orders #1 {place}@shop {queryid}" for place, queryid in ("a7", "a8", "b7", "b8")
+        f"orders {place}@shop {queryid}" for place, queryid in ("a7", "a8", "b7", "b8")
     ]
+
+
+def test_an_entry_has_only_the_marks_that_it_needs() -> None:
+    marks = [
+        ("#1", "a@inn", "…91350", "8974275508206491350"),
+        ("#1", "b@inn", "…91350", "8974275508206491350"),
+        ("#1", "a@inn", "…77777", "1111111111111177777"),
+    ]
+    assert distinct(["orders"] * 3, marks, 40) == [
+        "orders a@inn …91350", "orders b@inn", "orders …77777",
+    ]  # fmt: skip
+
+
+def test_one_ellipsis_is_between_a_cut_text_and_a_queryid() -> None:
+    marks = [("#1", "a@inn", "…91350"), ("#1", "a@inn", "…77777")]
+    assert distinct(["orders · id = $"] * 2, marks, 15) == ["orders …91350", "orders …77777"]
 
 
 def test_rows_that_differ_in_another_column_have_no_mark() -> None:
