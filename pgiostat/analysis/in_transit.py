@@ -82,6 +82,7 @@ class _Point:
         explained: Blocks of statements in this interval.
         reads: The server's counts of this interval.
         settled: Blocks of the cumulative difference that were settled before it.
+        at_once: Those of them that were settled as a loss.
     """
 
     at: float
@@ -90,6 +91,7 @@ class _Point:
     explained: int
     reads: ServerReads
     settled: int = 0
+    at_once: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class InTransit:
     _old: float = 0.0
     _old_until: float = 0.0
     _waits_for_old: bool = False
+    _at_once: int = 0
 
     def advance(self, delta: Delta) -> tuple["InTransit", Settlement | None]:
         """Add an interval.
@@ -175,7 +178,8 @@ class InTransit:
         kept = [point for point in self._points if point.at >= oldest]
         is_old = transaction > now  # it began before the first interval
         waits = (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old)
-        point = _Point(now, last.level + left, max(-left, 0), explained, reads, self._shifted)
+        level, early = last.level + left, max(-left, 0)
+        point = _Point(now, level, early, explained, reads, self._shifted, self._at_once)
         return replace(
             self,
             _points=(*(kept or [last]), point),
@@ -200,29 +204,33 @@ class InTransit:
         if late > 0 and self._may_be_older(late, recent):
             shifted = replace(self, _shifted=self._shifted + late)
             return shifted, Settlement(left, 0, recent)
-        catalogs = settled = 0
+        catalogs = settled = at_once = 0
         if late > 0:
             catalogs = min(late, int(self._catalogs))
-            settled = self._late(late - catalogs, recent)
+            at_once = self._loss(late - catalogs, recent)
+            settled = at_once or self._slowly(late - catalogs)
         else:
             settled = -self._early()
         state = replace(
             self,
             _shifted=self._shifted + catalogs + settled,
             _catalogs=self._catalogs - catalogs,
+            _at_once=self._at_once + at_once,
         )
         return state, Settlement(left - catalogs - settled, catalogs, recent)
 
-    def _late(self, late: int, recent: Mapping[str, int | None]) -> int:
-        """Return the blocks that the server counted and no statement will.
+    def _loss(self, late: int, recent: Mapping[str, int | None]) -> int:
+        """Return the blocks of a loss, which settles at once; 0 if there is none.
 
         Args:
             late: Blocks that no statement has counted for REPORT_SECONDS.
             recent: Counts of possible causes.
         """
         risen = self._risen()
-        if risen > self._bar(recent):
-            return min(late, risen)
+        return min(late, risen) if risen > self._bar(recent) else 0
+
+    def _slowly(self, late: int) -> int:
+        """Return the blocks that settle of what no statement has counted for REPORT_SECONDS."""
         return min(late, self._share(self._drift(late)))
 
     def _risen(self) -> int:
@@ -249,9 +257,11 @@ class InTransit:
         """
         usual = sum(point.reads.blocks or 0 for point in self._since(DRIFT_SECONDS)) or 1
         until = self._points[0].at + REPORT_SECONDS
-        before = min(point.level for point in self._points if point.at <= until)
+        # A loss that settled at once is no part of what rises slowly.
+        before = min(point.level - point.at_once for point in self._points if point.at <= until)
+        now = min(point.level - point.at_once for point in self._since(REPORT_SECONDS))
         reads = sum(point.reads.blocks or 0 for point in self._points if point.at > until) or 1
-        drift = DRIFT_MARGIN * (self._floor() - before) / reads
+        drift = DRIFT_MARGIN * (now - before) / reads
         return min(late / usual, max(RELEASED_LATE, drift))
 
     def _bar(self, recent: Mapping[str, int | None]) -> float:

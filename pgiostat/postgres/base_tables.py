@@ -63,7 +63,7 @@ def bases_of(rows: Iterable[Row]) -> dict[str, str]:
     tables behind them.
 
     >>> bases_of([("public", "v", "public", "t"), ("s", "p", "s", "t"), ("s", "t", "s", "t")])
-    {'v': 't', 's.p': 's.t', 'p': 't'}
+    {'s.p': 's.t', 'v': 't', 'p': 't'}
     >>> bases_of([("public", "v", "public", "a"), ("public", "v", "public", "b")])
     {}
     >>> bases_of([("public", "v", "public", "a"), ("s", "v", "s", "v")])
@@ -74,12 +74,12 @@ def bases_of(rows: Iterable[Row]) -> dict[str, str]:
         behind[schema, name].add((base[0], base[1]))
     found: dict[str, str] = {}
     by_name: dict[str, set[str]] = defaultdict(set)
-    for (schema, name), bases in behind.items():
+    for (schema, name), bases in sorted(behind.items()):
         single = next(iter(bases)) if len(bases) == 1 else (schema, name)
         by_name[name].add(single[1])
         if single != (schema, name) and schema != "public":
             found[f"{schema}.{name}"] = ".".join(single).removeprefix("public.")
-    for name, names in by_name.items():
+    for name, names in sorted(by_name.items(), reverse=True):
         if len(names) == 1 and names != {name}:
             found[name] = next(iter(names))
     return found

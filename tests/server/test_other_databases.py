@@ -1,8 +1,10 @@
 """Tables and indexes of databases beside the connected one, collected into a history."""
 
 from pathlib import Path
+from threading import Event
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from pgiostat.history.format.layout import Layout
@@ -39,6 +41,8 @@ def _prepared(server: Server) -> str:
     for name in ("side", "third"):
         with client(_dsn(server, name)) as other:
             other.execute(TABLE.format(name, name).encode())
+    for database, table in ((str(dbname), "here"), ("side", "side"), ("third", "third")):
+        _until(server, database, "n_tup_ins", table, 1000)
     return str(dbname)
 
 
@@ -46,7 +50,32 @@ def _dsn(server: Server, database: str) -> str:
     return psycopg.conninfo.make_conninfo(server.dsn(), dbname=database)
 
 
+def _until(server: Server, database: str, expression: str, table: str, value: int) -> None:
+    """Wait until the server has counted: 13 and 14 take half a second to write it down."""
+    query = f"SELECT {expression} FROM pg_stat_user_tables WHERE relname = '{table}'"
+    for _ in range(100):
+        with client(_dsn(server, database)) as other:
+            row = other.execute(query.encode()).fetchone()
+        if row is not None and (row[0] or 0) >= value:
+            return
+        Event().wait(0.1)
+    pytest.fail(f"{expression} of {table} was never {value}")
+
+
+def _scans_of(server: Server, database: str, table: str) -> int:
+    with client(_dsn(server, database)) as other:
+        query = f"SELECT idx_scan FROM pg_stat_user_tables WHERE relname = '{table}'"
+        row = other.execute(query.encode()).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
 def _work(server: Server, database: str, table: str) -> None:
+    before = _scans_of(server, database, table)
+    _look_up(server, database, table)
+    _until(server, database, "idx_scan", table, before + 20)
+
+
+def _look_up(server: Server, database: str, table: str) -> None:
     with client(_dsn(server, database)) as other:
         other.execute("SET enable_seqscan = off")
         for number in range(20):

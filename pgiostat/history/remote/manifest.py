@@ -26,8 +26,8 @@ MOST_BYTES = 1 << 30
 def tables() -> tuple[str, ...]:
     """Return the tables with compacted files; samples last, as they complete an interval.
 
-    >>> tables()
-    ('stmt_1h', 'stmt', 'database', 'io', 'relation', 'device', 'sample')
+    >>> print(*tables())
+    stmt_1h stmt database io relation table_stats index_stats device sample
     """
     first = [name for name in COMPACTED if name != "sample"]
     return ("stmt_1h", *first, "sample")

@@ -401,7 +401,8 @@ def test_an_export_of_a_century_looks_into_hours_that_hold_something(
     century = Window(datetime(1970, 1, 1, tzinfo=UTC), datetime(2070, 1, 1, tzinfo=UTC))
     again = export(history, century, uncategorized, tmp_path / "long")
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
-    assert asked.streams < 100
+    # Tables with intervals of their own are looked for in the hours of a day around an interval.
+    assert asked.streams < 200
     history.close()
 
 

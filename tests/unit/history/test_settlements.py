@@ -95,7 +95,8 @@ def test_a_loss_is_unattributed_when_it_has_lasted_and_nothing_else_is(
     assert shown == FAILED
     assert LOST - 1000 <= unattributed[shown] <= LOST + 1000
     others = [blocks for n, blocks in enumerate(unattributed) if n != shown]
-    assert all(-10 <= blocks <= 20 for blocks in others)
+    # What a loss leaves, 395 blocks of 20,000, settles slowly: 4 % of the reads at most.
+    assert [blocks for blocks in others if not -10 <= blocks <= 40] == []
 
 
 def test_a_replay_has_the_coverage_of_the_report(
