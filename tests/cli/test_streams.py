@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pty
+import re
 import resource
 import select
 import subprocess
@@ -69,6 +70,10 @@ def in_utf8(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     return run(*arguments, PYTHONIOENCODING="utf-8")
 
 
+AGE = re.compile(r"newest .* ago")
+"""The two runs may be in two hours."""
+
+
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_a_locale_without_our_signs_gets_signs_that_it_has(
@@ -85,7 +90,8 @@ def test_a_locale_without_our_signs_gets_signs_that_it_has(
         for line, other in zip(lines, expected, strict=True):
             # Nothing moves: each sign has as much room as the one that it stands for.
             same = other.encode(encoding, streams.PLAIN).decode(encoding)
-            assert line == same or arguments[0] in {"rules", "watch", "doctor"}
+            alike = AGE.sub("", line) == AGE.sub("", same)
+            assert alike or arguments[0] in {"rules", "watch", "doctor"}
 
 
 def test_json_is_whole_in_any_locale() -> None:
