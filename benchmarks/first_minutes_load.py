@@ -95,7 +95,7 @@ SOME = (
 
 
 def uncounted(connections: Sequence[Connection]) -> None:
-    """Read a little, in a session whose statements are not tracked."""
+    """Read a little, in a session with statements that are not tracked."""
     connections[0].execute(SOME)
     PAUSE.wait(random.uniform(0.5, 2.5))  # noqa: S311
 
@@ -143,7 +143,7 @@ def failing_rarely(connections: Sequence[Connection]) -> None:
 
 
 def bursts(connections: Sequence[Connection]) -> None:
-    """Read in a session whose statements are not tracked, much at a time."""
+    """Read much at once, in a session with statements that are not tracked."""
     for _ in range(12):
         connections[0].execute(SOME)
     PAUSE.wait(random.uniform(5, 15))  # noqa: S311

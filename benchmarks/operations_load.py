@@ -59,7 +59,7 @@ class Load:
     Attributes:
         tasks: The classes by name. Each gets as many constants more as its place, because names of
             columns do not distinguish statements.
-        helped: The class whose parallel workers read for it; empty without one.
+        helped: The class for which parallel workers read; empty without one.
         schema: Statements that make tables besides those of `prepare`.
     """
 

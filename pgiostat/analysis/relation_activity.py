@@ -30,14 +30,12 @@ class _Counted:
 
     Attributes:
         dbid: Its database.
-        seconds: Length of the intervals in which it counted anything.
         counts: Amounts by column; a column that the server does not count is missing.
         newest: Sizes, times and oids as of the newest interval, by column.
         is_uncertain: Whether part of it was counted since a reset.
     """
 
     dbid: int
-    seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     newest: dict[str, object] = field(default_factory=dict)
     is_uncertain: bool = False
@@ -71,18 +69,15 @@ class RelationTotals:
         for deltas, store in ((interval.tables, self._tables), (interval.indexes, self._indexes)):
             rows = deltas.rows
             uncertain = ~np.isin(deltas.basis, (Basis.PREVIOUS, Basis.NEW))
-            self._add(interval.dbid, rows, uncertain, interval.seconds, store)
+            self._add(interval.dbid, rows, uncertain, store)
 
-    def add_columns(
-        self, table: CounterTable, columns: Mapping[str, Iterable[object]], seconds: float
-    ) -> None:
+    def add_columns(self, table: CounterTable, columns: Mapping[str, Iterable[object]]) -> None:
         """Add rows of a history.
 
         Args:
             table: TABLE_STATS or INDEX_STATS.
             columns: Values by column, with dbid and uncertain; of counters the sums, of others the
                 newest value. None is what the server did not count.
-            seconds: The length of the time.
         """
         store = self._tables if table is TABLE_STATS else self._indexes
         names = [*columns]
@@ -92,7 +87,6 @@ class RelationTotals:
             dbid, uncertain = integer(row.pop("dbid")), bool(row.pop("uncertain"))
             key = (dbid, integer(row[table.key[0]]))
             counted = store.setdefault(key, _Counted(dbid))
-            counted.seconds += seconds
             counted.is_uncertain |= uncertain
             for name, value in row.items():
                 if value is None or name not in is_counter:
@@ -103,9 +97,7 @@ class RelationTotals:
                     counted.newest[name] = value
 
     @staticmethod
-    def _add(
-        dbid: int, rows: Rows, uncertain: Array, seconds: float, store: dict[Key, _Counted]
-    ) -> None:
+    def _add(dbid: int, rows: Rows, uncertain: Array, store: dict[Key, _Counted]) -> None:
         oids = rows[rows.table.key[0]].tolist()
         counters = rows.counters.T.tolist()
         kept = {
@@ -117,7 +109,6 @@ class RelationTotals:
         }
         for place, (oid, amounts) in enumerate(zip(oids, counters, strict=True)):
             counted = store.setdefault((dbid, oid), _Counted(dbid))
-            counted.seconds += seconds
             counted.is_uncertain |= bool(uncertain[place])
             for name, amount in zip(rows.counter_names, amounts, strict=True):
                 counted.counts[name] = counted[name] + amount

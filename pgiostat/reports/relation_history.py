@@ -78,7 +78,7 @@ def _window(
     wanted = pa.array(sorted(relids), pa.int64())
     for name, table in _FACTS:
         rows = facts[name].filter(pc.is_in(facts[name]["relid"], value_set=wanted))
-        totals.add_columns(table, _columns(rows, table), seconds)
+        totals.add_columns(table, _columns(rows, table))
     found = {(each.dbid, each.relid): each for each in totals.tables(toast_of)}
     return RelationWindow(found, seconds, is_counted=bool(ends))
 

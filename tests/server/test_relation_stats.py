@@ -332,14 +332,21 @@ def sampled(watched: Watched) -> Sampled:
 def test_only_what_moved_is_read_when_it_is_due(sampled: Sampled) -> None:
     update = "UPDATE orders SET pad = 'u' WHERE id = 1"
     orders = sampled.watched.oid("orders")
+    assert sampled.sampler.known is not None
+    begun = sampled.sampler.known.taken_at
     assert sampled.take(10, update) is None
     found = sampled.take(50, update)
     assert found is not None
     (interval,) = found.intervals
     assert counted(interval.tables, orders, "n_tup_upd") == {"n_tup_upd": 2}
-    assert interval.since < sampled.older.taken_at if sampled.older else False
-    assert sampled.sampler.known is not None
-    assert len(sampled.sampler.known.tables) >= len(interval.tables)
+    known = sampled.sampler.known
+    assert known is not None
+    assert (interval.since, interval.dbid) == (begun, known.dbid)
+    assert counted(interval.tables, orders, "n_tup_ins") == {}
+    assert (named(known.tables, orders)["n_tup_upd"], named(known.tables, orders)["n_tup_ins"]) == (
+        2,
+        4000,
+    )
 
 
 def test_an_interval_that_was_not_accepted_is_part_of_the_next_one(sampled: Sampled) -> None:

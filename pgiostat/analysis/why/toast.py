@@ -1,4 +1,4 @@
-"""TOAST: large values, stored apart from their rows, are what is read."""
+"""TOAST: reads of large values, which are stored apart from their rows."""
 
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure

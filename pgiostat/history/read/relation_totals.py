@@ -48,7 +48,7 @@ def relation_totals(
         for server, of_server in rows_by_server(rows, ids).items():
             columns = _columns(of_server)
             del columns["server_id"]
-            found[server].add_columns(FACTS[name], columns, counted[server].seconds)
+            found[server].add_columns(FACTS[name], columns)
     return found
 
 
