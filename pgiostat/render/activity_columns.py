@@ -160,17 +160,12 @@ def shown_number(column: Column, ranking: Ranking, row: RankRow) -> Value | Boun
     return Bound(value) if column.is_counted and activity.is_uncertain else value
 
 
-def _is_unknown(column: Metric, by: By) -> bool:
-    """Return whether no row of a dimension can have a column."""
-    return by is By.INDEX and column.name == "rd_await_ms"
-
-
 def shown_columns(ranking: Ranking) -> tuple[Column, ...]:
     """Return the columns for a screen, of what is known of a ranking; the last give way.
 
     What tables and indexes did comes after the rates of reads and calls, and before the times.
     """
-    columns = tuple(each for each in shown(ranking) if not _is_unknown(each, ranking.by))
+    columns = shown(ranking)
     kept = 2 if SORTED_BY[ranking.sort] else 1
     more = ACTIVITY.get(ranking.by, ()) if ranking.activity else ()
     if not more:

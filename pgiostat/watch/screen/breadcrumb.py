@@ -21,7 +21,10 @@ def place_lines(
     """Return the path or the filter, and the time of tables: it is not that of the heading."""
     lines = [_where(state, table, width)] if state.path or state.filter else []
     if state.is_of_tables:
-        times = times_of(session.recent.seconds, table.figures, whole=state.whole)
+        is_shared = any(row.read_of is not None for row in table.rows)
+        times = times_of(
+            session.recent.seconds, table.figures, whole=state.whole, is_shared=is_shared
+        )
         lines.append([(cut(times, width), "dim")])
     return lines
 

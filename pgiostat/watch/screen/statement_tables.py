@@ -111,7 +111,7 @@ def tables_of_statement(
     reads = relation_reads(counted, names, By.STATEMENT, dbname)
     found = sorted(reads.by_statement.get(key, {}).items(), key=lambda each: -each[1].blocks)
     oids = [table for table, _ in found]
-    figures = counts.figures(oids, names, whole=whole)
+    figures = counts.figures(oids, names, whole=whole, block_size=counted.block_size)
     lines = []
     for table, each in found[:MOST_TABLES]:
         activity = None if figures is None else figures.tables.get(table)
@@ -127,7 +127,7 @@ def tables_of_statement(
                 _indexes(table, counts, figures, names),
             )
         )
-    times = times_of(counted.seconds, figures, whole=whole)
+    times = times_of(counted.seconds, figures, whole=whole, is_shared=True)
     return StatementTables(tuple(lines), times, counted.block_size, now)
 
 

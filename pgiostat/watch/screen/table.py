@@ -9,7 +9,7 @@ from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.analysis.ledger import total_of
 from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
 from pgiostat.analysis.server_reads import PerBlock
-from pgiostat.render.columns import in_order, of_blocks
+from pgiostat.render.columns import in_order, is_of, of_blocks
 from pgiostat.render.ledger import account_lines
 from pgiostat.statistics.names import Names
 from pgiostat.units import format_await, format_bytes, per_second, us_to_milliseconds
@@ -112,6 +112,7 @@ def table_of(
     dbname: str = "",
     is_folded: bool = True,
     tables: SessionTables | None = None,
+    steps: Totals | None = None,
 ) -> ScreenTable:
     """Return the table of a view.
 
@@ -125,6 +126,8 @@ def table_of(
         dbname: The connected database.
         is_folded: Some rows stand for several, and tables have rows of their indexes.
         tables: What tables and indexes counted.
+        steps: What was counted by statement and by table, for a path from one to the other; None
+            if that is what is ranked.
     """
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
@@ -132,16 +135,17 @@ def table_of(
     ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
     figures = None
     make: Callable[[RankRow], TableRow] = shown
-    if by is By.RELATION and tables is not None:
+    if by is By.RELATION and tables is not None and counted is not None:
         owners = [int(row.key[0]) for row in ranking.rows if row.key[0].isdecimal()]
-        figures = tables.figures(owners, names, whole=state.whole)
+        size = counted.block_size
+        figures = tables.figures(owners, names, whole=state.whole, block_size=size)
         if figures is not None:
             make = partial(_shown_table, figures=figures)
     rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: make(ranking.rows[n]))
     others: list[TableRow] = []
     explained = None
     if state.path or state.filter:
-        touch, explained = touched(state, counted, names, dbname)
+        touch, explained = touched(state, steps or counted, names, dbname)
         kept: list[TableRow] = []
         for row in rows:
             is_shown = belongs(row, state, touch) and _matches(row, state.filter)
@@ -180,7 +184,7 @@ def _measures(ranking: Ranking, per_block: PerBlock | None) -> tuple[Measure, ..
             not m.heading or m.repeats(each),
         )
         for m in in_order(each, ranking.by)
-        if m.known(ranking.explained) and not (m.called and ranking.by is By.RELATION)
+        if m.known(ranking.explained) and is_of(m, ranking.by)
     )
 
 

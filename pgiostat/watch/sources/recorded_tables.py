@@ -22,9 +22,9 @@ from pgiostat.statistics.relation_changes import RelationInterval
 from pgiostat.statistics.relation_stats import joined
 from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.units import MICROSECOND
-from pgiostat.watch.model.table_counts import SessionTables, TableNews
+from pgiostat.watch.model.table_counts import ReadsBetween, SessionTables, TableNews
 
-__all__ = ["RecordedTables"]
+__all__ = ["SLACK", "RecordedTables"]
 
 LONGEST = timedelta(days=1)
 """No interval of tables is longer."""
@@ -84,12 +84,24 @@ class RecordedTables:
         one = reduce(joined, found) if found else None
         return TableNews(one, None, self._defined(until, server))
 
-    def counts(self, base: datetime, at: datetime, server: int, dbid: int) -> SessionTables:
-        """Return what is known of tables at an instant, with a baseline before it."""
+    def counts(
+        self, base: datetime, at: datetime, server: int, dbid: int, reads: ReadsBetween
+    ) -> SessionTables:
+        """Return what is known of tables at an instant, with a baseline before it.
+
+        Args:
+            base: The baseline.
+            at: The instant.
+            server: The server's id.
+            dbid: The connected database.
+            reads: Returns what the server counted from one instant to another.
+        """
         counts = SessionTables()
         for span in [*self._ended(base, at, server, dbid)][-MOST_ADDED:]:
             counts = counts.after(TableNews(self._read(span)))
-        return counts
+            if span.begin < base - SLACK:
+                counts = counts.from_here()
+        return counts.with_server(reads, at)
 
     def _ended(self, since: datetime, until: datetime, server: int, dbid: int) -> Iterator[_Span]:
         for span in self._spans:

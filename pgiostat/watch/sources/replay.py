@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from threading import Condition, Event
 from typing import Any
@@ -31,7 +32,7 @@ from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
 from pgiostat.watch.model.recent_reads import RECENT_SECONDS, RecentReads
 from pgiostat.watch.model.session import KEPT, WatchSession
 from pgiostat.watch.sources.disk import LONGEST, RecordedDisk
-from pgiostat.watch.sources.recorded_tables import RecordedTables
+from pgiostat.watch.sources.recorded_tables import SLACK, RecordedTables
 
 __all__ = ["ReplaySource"]
 
@@ -167,9 +168,22 @@ class ReplaySource:
             tuple(self._past(first, place)) if first < place else (),
             self._recent(place),
             self._tables.counts(
-                self._starts[base], self._starts[place], self._server_ids[place], self._dbid(place)
+                self._starts[base],
+                self._starts[place],
+                self._server_ids[place],
+                self._dbid(place),
+                partial(self._server_reads, self._server_ids[place]),
             ),
         )
+
+    def _server_reads(self, server: int, since: datetime, until: datetime) -> Totals | None:
+        """Return what a server counted from one read of tables to another; None if nothing."""
+        # Tables are read after the snapshot with which an interval begins.
+        first, last = (bisect_left(self._starts, each - SLACK) for each in (since, until))
+        if first >= last or last >= len(self._starts):
+            return None
+        window = Window(self._starts[first], self._starts[last], self._label)
+        return self._history.totals(window, By.RELATION).counted.get(server)
 
     def _recent(self, place: int) -> RecentReads:
         """Return the reads of the seconds before an interval, of the same server."""
