@@ -17,6 +17,7 @@ __all__ = [
     "format_coverage",
     "format_duration",
     "format_ms",
+    "format_rate",
     "format_share",
     "format_version",
     "milliseconds_to_us",
@@ -103,6 +104,7 @@ def per_second(amount: float | None, seconds: float) -> float | None:
     return amount / seconds
 
 
+_ONE_DECIMAL_BELOW = 9.995
 _TEN = 9.995
 _HUNDRED = 99.95
 _THOUSAND = 999.5
@@ -142,6 +144,17 @@ def format_count(value: float | None) -> str:
         if size < _THOUSAND * factor:
             return f"{_digits(value / factor)} {suffix}"
     return f"{value:.3g}"
+
+
+def format_rate(value: float | None) -> str:
+    """Return a rate of calls or scans per second: with one decimal below ten, and never 0 if any.
+
+    >>> [format_rate(x) for x in (None, 0, 0.004, 0.05, 0.96, 7.54, 9.96, 21.5, 153.2, 68_473)]
+    ['–', '0', '<0.1', '0.1', '1.0', '7.5', '10.0', '21.5', '153', '68,473']
+    """
+    if value is None or not value or abs(value) >= _ONE_DECIMAL_BELOW:
+        return format_count(value)
+    return f"{value:.1f}" if abs(value) >= 0.05 else "<0.1" if value > 0 else ">-0.1"  # noqa: PLR2004 - rounds to nothing
 
 
 def format_counted(count: float, noun: str) -> str:

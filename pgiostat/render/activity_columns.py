@@ -9,7 +9,7 @@ from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.render.columns import LEADING, METRICS, SORTED_BY, Metric, shown
 from pgiostat.render.document import Bound, Value
-from pgiostat.units import UNKNOWN, format_bytes, format_count
+from pgiostat.units import UNKNOWN, format_bytes, format_count, format_rate
 
 __all__ = [
     "ACTIVITY",
@@ -70,7 +70,7 @@ def _word(value: str | None) -> str:
 
 _STALE = "as of the last VACUUM, ANALYZE or index build"
 _INDEX = (
-    _of("scans_per_s", "scans of the index per second", "scans/s"),
+    _of("scans_per_s", "scans of the index per second", "scans/s", shown=format_rate),
     _of("rows_per_scan", "entries that a scan returned", "rows/scan"),
     _of("blocks_per_scan", "blocks of the index that a scan read or hit", "blocks/scan"),
     _of(
@@ -100,8 +100,8 @@ _INDEX = (
     ),
 )
 _TABLE = (
-    _of("seq_scans_per_s", "sequential scans of the table per second", "seq/s"),
-    _of("idx_scans_per_s", "scans of its indexes per second", "idx/s"),
+    _of("seq_scans_per_s", "sequential scans of the table per second", "seq/s", shown=format_rate),
+    _of("idx_scans_per_s", "scans of its indexes per second", "idx/s", shown=format_rate),
     _of("rows_per_scan", "live rows that a scan of either kind fetched", "rows/scan"),
     _of("blocks_per_row", "blocks of the table alone read or hit for a row fetched", "blocks/row"),
     _of(

@@ -9,7 +9,7 @@ from pgiostat.analysis.rank import OF_RELATIONS, By, Ranking, RankRow, Sort
 from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.document import Value
 from pgiostat.statistics.counters import STATEMENTS
-from pgiostat.units import format_bytes, format_count, format_ms, format_share
+from pgiostat.units import format_bytes, format_count, format_ms, format_rate, format_share
 
 __all__ = [
     "KEYS",
@@ -123,7 +123,7 @@ METRICS = (
         field="blocks_per_call",
     ),
     _counter("calls", called=True),
-    Metric("calls_per_s", "calls per second", "calls/s", called=True),
+    Metric("calls_per_s", "calls per second", "calls/s", format_rate, called=True),
     _counter("rows", called=True),
     Metric("hit_ratio", _HITS, "hit", format_share),
     _counter("shared_blks_hit"),

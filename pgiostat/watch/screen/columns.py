@@ -17,7 +17,14 @@ from pgiostat.render.statement_names import (
 )
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar
-from pgiostat.units import format_await, format_bytes, format_count, format_ms, format_share
+from pgiostat.units import (
+    format_await,
+    format_bytes,
+    format_count,
+    format_ms,
+    format_rate,
+    format_share,
+)
 from pgiostat.watch.screen.rows import Measure, TableRow, shown_read
 from pgiostat.watch.screen.table import ScreenTable
 from pgiostat.watch.state import OF_STATEMENTS, View, ViewState
@@ -215,6 +222,7 @@ def _room(state: ViewState, measure: Measure, width: int) -> int:
 
 _WIDTHS: dict[Callable[[float | None], str], int] = {
     format_count: 8,
+    format_rate: 8,
     format_bytes: 9,
     format_ms: 8,
     format_await: 8,

@@ -9,6 +9,7 @@ from pgiostat.units import (
     format_bytes,
     format_count,
     format_duration,
+    format_rate,
     format_share,
 )
 from pgiostat.watch.model.table_counts import TableFigures
@@ -46,13 +47,16 @@ class _Figure:
 _STALE = "as of the last VACUUM, ANALYZE or index build"
 _FIGURES = (
     _Figure(
-        Measure("seq_scans_per_s", "seq/s", "sequential scans per second"),
+        Measure("seq_scans_per_s", "seq/s", "sequential scans per second", format_rate),
         lambda t: t.seq_scans_per_s,
         lambda t: t.seq_scans_per_s,
     ),
     _Figure(
         Measure(
-            "idx_scans_per_s", "idx/s", "index scans per second: descents, several in one statement"
+            "idx_scans_per_s",
+            "idx/s",
+            "index scans per second: descents, several in one statement",
+            format_rate,
         ),
         lambda t: t.idx_scans_per_s,
         of_index=lambda i: i.scans_per_s,
