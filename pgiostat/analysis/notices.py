@@ -9,7 +9,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import INCOMPARABLE, Delta, Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
-from pgiostat.units import format_count, format_duration, format_share
+from pgiostat.units import format_counted, format_duration, format_share
 
 __all__ = [
     "FIRST_TAGS",
@@ -120,8 +120,7 @@ def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
         if not each.blocks:
             continue
         share = format_share(ranking.share(each.blocks))
-        plural = "s" * (each.statements != 1)
-        what = f"{each.statements} statement{plural}"
+        what = format_counted(each.statements, "statement")
         if each.category == UNREAD:
             yield UNREAD, f"{share} of the reads belong to {what} without a text yet."
         else:
@@ -137,6 +136,10 @@ def renamed(ranking: Ranking) -> Iterator[str]:
             f"{each.kind} {each.before} was renamed to {each.after} at {when}: names and"
             " categories are those at the end of the time window"
         )
+
+
+def _were(evicted: int) -> str:
+    return f"{format_counted(evicted, 'statement')} {'was' if evicted == 1 else 'were'}"
 
 
 def _without_text(ranking: Ranking) -> Iterator[Notice]:
@@ -159,9 +162,9 @@ def unexplained(ranking: Ranking) -> str | None:
         share = ranking.share(line.blocks)
         if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
             causes = " or ".join(line.causes)
-            blocks = format_count(line.blocks)
+            blocks = format_counted(line.blocks, "block")
             return (
-                f"{format_share(share)} of the reads are unattributed ({blocks} blocks); possible"
+                f"{format_share(share)} of the reads are unattributed ({blocks}); possible"
                 f" cause: {causes}."
             )
     return None
@@ -184,7 +187,7 @@ def happened(
         lost_seconds: Length of the time without counts of statements; None for all of it.
     """
     length = format_duration(seconds)
-    many = "Some" if evicted is None else f"At least {format_count(evicted)}"
+    were = "Some statements were" if evicted is None else f"At least {_were(evicted)}"
     lost = f"the reads of statements in {format_duration(lost_seconds)} are lost."
     counts_all = lost_seconds is None or bool(set(qualities) & set(INCOMPARABLE))
     restarted = f"The server restarted and pg_stat_statements began empty: {lost}"
@@ -213,7 +216,7 @@ def happened(
         found.append(
             Notice(
                 "evicting",
-                f"{many} statements were evicted from pg_stat_statements in this interval; "
+                f"{were} evicted from pg_stat_statements in this interval; "
                 "their reads are in unattributed.",
                 "Raise pg_stat_statements.max, or choose a shorter interval.",
             )

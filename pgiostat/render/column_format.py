@@ -198,8 +198,7 @@ def _rates(values: Sequence[float]) -> Format:
         return counts
 
     def with_decimal(value: float | None) -> str:
-        is_small = value is not None and 0 < abs(value) < _TEN
-        return format_rate(value) if is_small else counts(value)
+        return format_rate(value) if value and abs(value) < _TEN else counts(value)
 
     return with_decimal
 

@@ -8,7 +8,7 @@ from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import OF_RELATIONS, Ranking
 from pgiostat.statistics.names import OWN
-from pgiostat.units import format_count, format_counted, format_ms
+from pgiostat.units import format_counted, format_ms
 
 __all__ = ["NAMES", "NESTED", "AccountLine", "account_lines", "displayed", "ledger", "own_cost"]
 
@@ -89,10 +89,11 @@ def ledger(ranking: Ranking) -> list[dict[str, Any]]:
 def own_cost(spent: Overhead) -> str:
     """Return the cost of pgiostat's own statements; temporary blocks only if there are any.
 
-    >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(7, 5.5, 40, 3))
-    ('7 calls, 5.50 ms, 40 blocks read', '7 calls, 5.50 ms, 40 blocks, 3 temp blocks read')
+    >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(1, 5.5, 1, 3))
+    ('7 calls, 5.50 ms, 40 blocks read', '1 call, 5.50 ms, 1 block, 3 temp blocks read')
     """
     calls = format_counted(spent.calls, "call")
-    blocks, temp = map(format_count, (spent.blocks_read, spent.temp_blks_read))
-    read = f"{blocks} blocks, {temp} temp blocks" if spent.temp_blks_read else f"{blocks} blocks"
+    read = format_counted(spent.blocks_read, "block")
+    if spent.temp_blks_read:
+        read += f", {format_counted(spent.temp_blks_read, 'temp block')}"
     return f"{calls}, {format_ms(spent.exec_ms)}, {read} read"

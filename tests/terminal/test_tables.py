@@ -169,7 +169,7 @@ def test_the_page_of_a_statement_has_its_tables_and_their_indexes() -> None:
                 " blocks/row"
             ),
             (
-                "public.t              66.7 % known      150     0.20        5      78.8 39.1 MiB"
+                "public.t              66.7 % known      150      0.2        5      78.8 39.1 MiB"
                 "       0.49"
             ),
             (
@@ -193,7 +193,7 @@ def test_no_step_of_the_path_repeats_the_text_before_it() -> None:
         first, second = app.state.path
         assert (first.name, second.name) == ("t · max(v)", "api@app")
         assert app.state.view is View.RELATION
-        assert shown(app)[2] == "t · max(v) > api@app  1 of 1 tables"
+        assert shown(app)[2] == "t · max(v) > api@app  1 of 1 table"
 
     play(script, feed=Tables())
 

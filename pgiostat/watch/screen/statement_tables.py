@@ -183,7 +183,8 @@ def table_lines(found: StatementTables, width: int) -> list[Line]:
             below.append(_paragraph(index.definition, 2, width))
         if len(table.indexes) > MOST_INDEXES:
             left = len(table.indexes) - MOST_INDEXES
-            below[-1] = [*below[-1], *_paragraph(f"and {left} more indexes", 1, width)]
+            words = "1 more index" if left == 1 else f"{left} more indexes"
+            below[-1] = [*below[-1], *_paragraph(f"and {words}", 1, width)]
     headings, *rows = lay(list(_columns(measures, _name_width(cells, width))), cells, width)
     lines = _paragraph(f"tables of the statement: {found.times}", 0, width)
     lines.append([(text, "bold") for text, _ in headings])
@@ -228,8 +229,7 @@ def _remarks(table: TableLines, now: datetime | None) -> str:
     others = table.statements - 1
     shared = "no other statement names it"
     if others:
-        entries = "1 other entry" if others == 1 else f"{format_count(others)} other entries"
-        shared = f"shared with {entries} of pg_stat_statements"
+        shared = f"shared with {format_counted(others, 'other entry')} of pg_stat_statements"
     if table.activity is None:
         return shared
     if others:
