@@ -56,14 +56,16 @@ def account_lines(ranking: Ranking, *, is_live: bool = False) -> Iterator[Accoun
         if line.account is not LedgerLine.IN_TRANSIT:
             yield AccountLine(NAMES[line.account], line.blocks)
     is_known = ranking.server_blocks is not None
+    is_whole = ranking.total == ranking.whole
     if ranking.by in OF_RELATIONS:
-        yield AccountLine(DATABASE, ranking.server_blocks)
+        yield AccountLine(DATABASE, ranking.server_blocks, has_share=is_whole)
     elif is_live or ranking.in_transit:
-        yield AccountLine(TOTAL, ranking.total, is_bound=not is_known)
+        yield AccountLine(TOTAL, ranking.total, has_share=is_whole, is_bound=not is_known)
         if ranking.in_transit is not None:
             yield AccountLine(NAMES[LedgerLine.IN_TRANSIT], ranking.in_transit, has_share=False)
     if not is_live and ranking.by not in OF_RELATIONS:
-        yield AccountLine(SERVER, ranking.server_blocks, has_share=not ranking.in_transit)
+        has_share = is_whole and not ranking.in_transit
+        yield AccountLine(SERVER, ranking.server_blocks, has_share=has_share)
     if ranking.nested:
         # Below the sum, because it is no part of it: it is in its callers' rows.
         yield AccountLine(NESTED, ranking.nested_blocks)

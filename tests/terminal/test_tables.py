@@ -173,10 +173,10 @@ def test_the_page_of_a_statement_has_its_tables_and_their_indexes() -> None:
                 "       0.49"
             ),
             (
-                "  shared with 2 other entries of pg_stat_statements; scans and rows are of all;"
-                " 100 dead rows (10.0 %);"
+                "  shared with 2 other entries of pg_stat_statements (33.3 % of its reads);"
+                " scans and rows are of all; 100"
             ),
-            "  vacuum 3 h ago; analyze never",
+            "  dead rows (10.0 %); vacuum 3 h ago; analyze never",
             "  t_c                                    10                 5         2 2.34 MiB",
             "    CREATE INDEX t_c ON public.t (c)",
             "  t_d                                     0                 0         –      0 B",
@@ -193,7 +193,7 @@ def test_no_step_of_the_path_repeats_the_text_before_it() -> None:
         first, second = app.state.path
         assert (first.name, second.name) == ("t · max(v)", "api@app")
         assert app.state.view is View.RELATION
-        assert shown(app)[2] == "t · max(v) > api@app  1 of 1 table"
+        assert shown(app)[2] == "t · max(v) > api@app  these tables explain 100 % of its reads"
 
     play(script, feed=Tables())
 

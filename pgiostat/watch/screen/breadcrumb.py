@@ -35,7 +35,8 @@ def _where(state: ViewState, table: ScreenTable, width: int) -> Line:
     what = "table" if state.view is View.RELATION else "row"
     rows = f"{format_count(kept)} of {format_counted(kept + table.hidden, what)}"
     if table.explained is not None:
-        rows = f"these statements explain {format_share(table.explained)} of its reads"
+        what = "tables" if state.view is View.RELATION else "statements"
+        rows = f"these {what} explain {format_share(table.explained)} of its reads"
     wanted = f"filter “{terminal(state.filter)}” " if state.filter else ""
     room = width - cell_len(wanted) - cell_len(rows) - 2
     steps = _steps(state, room)

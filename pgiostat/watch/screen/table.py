@@ -7,7 +7,15 @@ from operator import itemgetter
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.analysis.ledger import total_of
-from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
+from pgiostat.analysis.rank import (
+    By,
+    LazySequence,
+    Ranking,
+    RankRow,
+    Totals,
+    rank_totals,
+    with_databases,
+)
 from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.columns import in_order, is_of, of_blocks
 from pgiostat.render.ledger import account_lines
@@ -16,8 +24,8 @@ from pgiostat.units import format_await, format_bytes, per_second, us_to_millise
 from pgiostat.watch.model.interval import IoRow
 from pgiostat.watch.model.table_counts import SessionTables, TableFigures
 from pgiostat.watch.screen.folding import SYSTEM_CATALOGS, folded, is_catalog, with_parts
-from pgiostat.watch.screen.path import belongs, touched, with_read
-from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
+from pgiostat.watch.screen.path import Touched, belongs, touched, with_read
+from pgiostat.watch.screen.rows import Measure, ReadOf, TableRow, Value, Values, shown
 from pgiostat.watch.screen.table_columns import TableValues, with_table_measures
 from pgiostat.watch.state import RowKey, View, ViewState
 
@@ -132,7 +140,7 @@ def table_of(
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
     by = state.view.by or By.CATEGORY
-    ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
+    ranking = _ranked(counted, names, by)
     figures = None
     make: Callable[[RankRow], TableRow] = shown
     if by is By.RELATION and tables is not None and counted is not None:
@@ -143,7 +151,7 @@ def table_of(
             make = partial(_shown_table, figures=figures)
     rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: make(ranking.rows[n]))
     others: list[TableRow] = []
-    explained = None
+    explained, touch = None, None
     if state.path or state.filter:
         touch, explained = touched(state, steps or counted, names, dbname)
         kept: list[TableRow] = []
@@ -159,11 +167,18 @@ def table_of(
         rows = rows[: state.top]
     if is_folded and state.view is View.RELATION and counted is not None:
         rows = with_parts(rows, counted, names, ranking, figures)
-    below = (*_others(ranking, others), *_below(ranking))
+    below = (*_others(ranking, others, touch), *_unexplained(state, explained), *_below(ranking))
     measures = _measures(ranking, per_block)
     if figures is not None:
         measures = with_table_measures(measures)
     return ScreenTable(state.view, measures, rows, below, len(others), ranking, explained, figures)
+
+
+def _ranked(counted: Totals | None, names: Names, by: By) -> Ranking:
+    """Return the ranking of a view; merged statements have their databases."""
+    parts = [] if counted is None else [(counted, names)]
+    ranking = rank_totals(parts, by=by)
+    return with_databases(ranking, parts) if by is By.FINGERPRINT else ranking
 
 
 def _shown_table(row: RankRow, figures: TableFigures) -> TableRow:
@@ -188,14 +203,25 @@ def _measures(ranking: Ranking, per_block: PerBlock | None) -> tuple[Measure, ..
     )
 
 
-def _others(ranking: Ranking, hidden: Sequence[TableRow]) -> list[TableRow]:
+def _others(ranking: Ranking, hidden: Sequence[TableRow], touch: Touched | None) -> list[TableRow]:
     """Return the rows that a filter or a path leaves out, as one that adds up with those shown."""
     costs = [row.of.cost for row in hidden if row.of is not None]
     if not costs:
         return []
     cost = costs[0].with_all(costs[1:])
     name = f"({len(costs)} not shown)"
-    return [TableRow(name, ranking.share(cost.blocks), Values(cost), is_part=True)]
+    reads = [touch.rows[row.key].share or 0.0 for row in hidden if touch and row.key in touch.rows]
+    read_of = ReadOf(sum(reads), is_known=None) if reads else None
+    share = ranking.share(cost.blocks)
+    return [TableRow(name, share, Values(cost), is_part=True, read_of=read_of)]
+
+
+def _unexplained(state: ViewState, explained: float | None) -> list[TableRow]:
+    """Return the reads of a table that none of its statements explains, if there are any."""
+    if state.view is View.RELATION or explained is None or explained >= 1.0:
+        return []
+    rest = ReadOf(1.0 - explained, is_known=None)
+    return [TableRow("not explained", None, {}, is_part=True, read_of=rest, has_share=False)]
 
 
 def _below(ranking: Ranking) -> list[TableRow]:
