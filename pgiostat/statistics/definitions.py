@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["PLANNER_SETTINGS", "Definition", "DefinitionKey", "Kind", "changes"]
+__all__ = ["OF_TABLES", "PLANNER_SETTINGS", "Definition", "DefinitionKey", "Kind", "changes"]
 
 
 class Kind(StrEnum):
@@ -17,6 +17,8 @@ class Kind(StrEnum):
     Attributes:
         INDEX: An index; owner is its table.
         FOREIGN_KEY: A foreign key; owner is the referencing table.
+        PARTITION: A partition, on any level; owner is the table itself or one of its partitions,
+            with which it was read.
         SETTING: A setting that decides plans or reads; oid is the database and owner the role for
             which it was set, 0 for all.
         SERVER: A fact of the server: start_time.
@@ -24,9 +26,13 @@ class Kind(StrEnum):
 
     INDEX = "index"
     FOREIGN_KEY = "foreign key"
+    PARTITION = "partition"
     SETTING = "setting"
     SERVER = "server"
 
+
+OF_TABLES = (Kind.INDEX, Kind.FOREIGN_KEY, Kind.PARTITION)
+"""Kinds of which a table has any number, each with an oid."""
 
 DefinitionKey = tuple[int, str, int, int, str]
 """(dbid, kind, oid, owner, name); name is empty for what an oid identifies."""
@@ -39,12 +45,13 @@ class Definition:
     Attributes:
         dbid: The database; 0 for what belongs to the whole server.
         kind: What is defined.
-        oid: Of the index or the constraint; of a setting the database.
+        oid: Of the index, the constraint or the partition; of a setting the database.
         owner: Oid of the table; of a setting the role.
-        name: Its name.
-        text: The definition as the server writes it; None if it was dropped.
+        name: Its name; of a partition with its schema.
+        text: The definition as the server writes it; of a partition schema and name of the
+            partitioned table at the top. None if it was dropped.
         detail: Of an index "primary key", "unique" or "invalid"; of a foreign key the oid of the
-            referenced table.
+            referenced table; of a partition the oid of the partitioned table.
     """
 
     dbid: int
@@ -58,7 +65,7 @@ class Definition:
     @property
     def key(self) -> DefinitionKey:
         """What stays the same when it changes; a new owner or name of a setting is another one."""
-        has_oid = self.kind in {Kind.INDEX, Kind.FOREIGN_KEY}
+        has_oid = self.kind in OF_TABLES
         return (self.dbid, self.kind, self.oid, self.owner, "" if has_oid else self.name)
 
 

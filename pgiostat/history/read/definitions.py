@@ -1,4 +1,4 @@
-"""The definitions of a history: indexes, foreign keys and settings, as they changed."""
+"""The definitions of a history: indexes, foreign keys, partitions and settings as they changed."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pgiostat.history.read.names import END
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
+from pgiostat.statistics.definitions import OF_TABLES, Definition, DefinitionKey, Kind
 from pgiostat.statistics.relation_names import RelationNames
 
 __all__ = ["Definitions", "definitions_at", "named_definition"]
@@ -88,7 +88,7 @@ def named_definition(row: Mapping[str, Any], relations: RelationNames) -> dict[s
     """
     names = relations.names
     is_setting = row["kind"] == Kind.SETTING
-    is_of_table = row["kind"] in {Kind.INDEX, Kind.FOREIGN_KEY}
+    is_of_table = row["kind"] in OF_TABLES
     dbid, owner = row["oid"] if is_setting else row["dbid"], row["owner"]
     return {
         "database": names.shown_database(dbid) if dbid else None,
