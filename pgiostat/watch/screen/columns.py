@@ -37,7 +37,7 @@ LEAST_BAR, MOST_BAR = 3, 10
 NARROW, BARRED, CATEGORISED, WORDED_BARRED, PLACED = 60, 70, 100, 120, 130
 """Widths from which a screen has whole headings, bars, categories and bars beside text, places."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
-QUERY_SHARE, CATEGORISED_SHARE = 0.4, 0.26
+QUERY_SHARE, CATEGORISED_SHARE, NAME_SHARE = 0.4, 0.26, 0.375
 """Part of the width that a statement has at least; beside categories."""
 LONGEST_NARROW = 10
 LONGEST_CATEGORY = 24
@@ -89,7 +89,7 @@ class _Layout:
         taken += database + (database > 0)
         longest = max([LEAST_NAME, len(HEADINGS.get(view, view)), *map(cell_len, _names(rows))])
         share = CATEGORISED_SHARE if category else QUERY_SHARE
-        most = max(int(width * share), LEAST_QUERY) if is_text else MOST_NAME
+        most = max(int(width * share), LEAST_QUERY) if is_text else _longest_name(width)
         room = width - taken - min(longest, most)
         chosen, room = _chosen(state, table, room, width)
         name = min(longest, most) + max(room, 0) if is_text else min(longest, most)
@@ -168,6 +168,11 @@ class _Layout:
 
 def _category(row: TableRow) -> str:
     return "" if row.of is None else terminal(shown_category(row.of))
+
+
+def _longest_name(width: int) -> int:
+    """Return the width of the longest names that are no texts: numbers need the rest."""
+    return MOST_NAME if width >= CATEGORISED else max(int(width * NAME_SHARE), LEAST_NAME)
 
 
 def _databases(rows: Sequence[TableRow]) -> list[str]:

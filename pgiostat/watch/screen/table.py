@@ -37,8 +37,9 @@ class ScreenTable:
     """What a view shows: rows in order, and what is below them, which adds up with them.
 
     hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.  explained:
-    share of the reads of the table that was gone into, which these statements explain.  figures:
-    what tables and indexes did; None in other views, and where nothing is known.
+    share of the reads of the table that was gone into, which these statements explain; or of a
+    statement, which its tables explain.  figures: what tables and indexes did; None in other views,
+    and where nothing is known.  hidden_blocks: what the rows read that are left out.
     """
 
     view: View
@@ -49,6 +50,30 @@ class ScreenTable:
     ranking: Ranking | None = None
     explained: float | None = None
     figures: TableFigures | None = None
+    hidden_blocks: int = 0
+
+    def unseen(self, visible: Sequence[TableRow]) -> TableRow | None:
+        """Return the rows without room on a screen as one that adds up with those visible.
+
+        Args:
+            visible: Rows of the table.
+
+        Returns:
+            None if all rows are visible, and of pg_stat_io.
+        """
+        with_parts = self.view is View.RELATION
+        every = len(self.rows) - (
+            sum(row.part is not None for row in self.rows) if with_parts else 0
+        )
+        seen = [row for row in visible if row.part is None]
+        ranking = self.ranking
+        if ranking is None or every == len(seen):
+            return None
+        own = 0 if ranking.own is None else ranking.own.cost.blocks
+        left = ranking.explained.blocks - own - self.hidden_blocks
+        left -= sum(int(row.values.get("blocks_read") or 0) for row in seen)
+        name = f"({every - len(seen)} not visible)"
+        return TableRow(name, ranking.share(left), of_blocks(ranking, left), is_part=True)
 
     @property
     def keys(self) -> Sequence[RowKey]:
@@ -171,7 +196,10 @@ def table_of(
     measures = _measures(ranking, per_block)
     if figures is not None:
         measures = with_table_measures(measures)
-    return ScreenTable(state.view, measures, rows, below, len(others), ranking, explained, figures)
+    hidden = sum(row.of.cost.blocks for row in others if row.of is not None)
+    return ScreenTable(
+        state.view, measures, rows, below, len(others), ranking, explained, figures, hidden
+    )
 
 
 def _ranked(counted: Totals | None, names: Names, by: By) -> Ranking:

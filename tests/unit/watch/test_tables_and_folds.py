@@ -329,3 +329,24 @@ def test_merged_statements_of_several_databases_name_them() -> None:
     alone = totals({ids: read for ids, read in STATEMENTS.items() if ids[1] == SHOP})
     alike = shown(ViewState(View.FINGERPRINT), alone).rows
     assert [database_sign(row.of) for row in alike if row.of is not None] == [""] * 3
+
+
+@pytest.mark.parametrize("view", [View.RELATION, View.FINGERPRINT, View.CATEGORY])
+@pytest.mark.parametrize("wanted", ["", "order"])
+def test_visible_rows_and_those_without_room_add_up_to_the_total(view: View, wanted: str) -> None:
+    table = shown(ViewState(view, filter=wanted))
+    for count in range(len(table.rows) + 1):
+        visible = table.rows[:count]
+        unseen = table.unseen(visible)
+        top = [row for row in visible if row.part is None]
+        every = [row for row in table.rows if row.part is None]
+        assert (unseen is None) == (len(top) == len(every))
+        lines = [*top, *([] if unseen is None else [unseen]), *table.below]
+        total = next(row for row in lines if row.name in {"total", "database"})
+        parts = [row for row in lines if row is not total and row.has_share]
+        whole = sum(int(row.values.get("blocks_read") or 0) for row in parts)
+        assert whole == total.values["blocks_read"]
+        assert total.share == 1.0
+        assert sum(row.share or 0.0 for row in parts) == pytest.approx(1.0)
+        if unseen is not None:
+            assert unseen.name == f"({len(every) - len(top)} not visible)"
