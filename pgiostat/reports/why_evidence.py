@@ -1,13 +1,13 @@
 """The evidence for the causes of reads, from two windows of a history."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, group_of
+from pgiostat.analysis.why.access import Column, TableAccess, columns_of
 from pgiostat.analysis.why.evidence import (
     Neighbour,
     ServerFacts,
@@ -16,32 +16,34 @@ from pgiostat.analysis.why.evidence import (
     TableEvidence,
     Usage,
 )
+from pgiostat.analysis.why.index_definition import quoted, referencing_columns
 from pgiostat.errors import PgiostatError
+from pgiostat.history.read.definitions import DefinitionHistory, Definitions
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.relation_history import (
-    DefinitionHistory,
     RelationWindow,
     TableKey,
     relation_windows,
     vacuumed,
 )
 from pgiostat.reports.steps import Ids, resample, step_for
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
+from pgiostat.statistics.definitions import Kind
 from pgiostat.statistics.names import OWN, Names
 from pgiostat.statistics.statement import split_action
+from pgiostat.units import bytes_of_setting
 
 __all__ = ["Groups", "Sources", "StatementGroup", "TableNames", "evidence_of", "groups_of"]
 
-_UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _START_TIME = "start_time"
 
 
 class TableNames(NamedTuple):
-    """How tables are found in texts, and relations by these names: as queries.tables does it."""
+    """How tables are found in texts, and relations by these names: as queries does it."""
 
     of: Callable[[str], frozenset[str]]
+    accesses: Callable[[str, Mapping[str, Collection[str]]], tuple[TableAccess, ...]]
     resolver: Callable[[Iterable[tuple[int, str, str]]], Callable[[Iterable[str]], frozenset[int]]]
 
 
@@ -81,7 +83,7 @@ class Sources:
         history: The history.
         server_id: The server.
         names: What its ids mean.
-        before: The totals of the window before.
+        before: The totals of the window before; None without one.
         after: The totals of the window after.
         groups: The statements of both, without our own.
         definitions: The definitions of indexes, foreign keys and settings.
@@ -91,7 +93,7 @@ class Sources:
     history: History
     server_id: int
     names: Names
-    before: WindowTotals
+    before: WindowTotals | None
     after: WindowTotals
     groups: Groups
     definitions: DefinitionHistory
@@ -100,14 +102,23 @@ class Sources:
     @property
     def whole(self) -> Window:
         """From the start of the window before to the end of the window after."""
-        return Window(self.before.window.since, self.after.window.until)
+        first = self.after if self.before is None else self.before
+        return Window(first.window.since, self.after.window.until)
 
 
 def groups_of(
-    history: History, sides: Sequence[WindowTotals], server_id: int, names: Names
+    history: History,
+    before: WindowTotals | None,
+    after: WindowTotals,
+    server_id: int,
+    names: Names,
 ) -> dict[str, StatementGroup]:
-    """Return the statements of two windows by fingerprint, without our own and hidden ones."""
+    """Return the statements of two windows by fingerprint, without our own and hidden ones.
+
+    Without a window before, each has counted nothing in it.
+    """
     groups: dict[str, StatementGroup] = {}
+    sides = [each for each in (before, after) if each is not None]
     numbers = [
         [_number(groups, ids, names) for ids in side.counted[server_id].statements]
         for side in sides
@@ -124,6 +135,9 @@ def groups_of(
                 sums[number] = [a + b for a, b in zip(sums[number], amounts, strict=True)]
         for number, (group, amounts) in enumerate(zip(groups.values(), sums, strict=True)):
             group.sides.append(_usage(counted.seconds, amounts, steps[number] if steps else []))
+    if before is None:
+        for group in groups.values():
+            group.sides.insert(0, Usage(0.0))
     return groups
 
 
@@ -186,13 +200,16 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
     found = _Tables(sources)
     tables = {key: found.touched(sources.groups[key]) for key in keys}
     wanted = {each for of_statement in tables.values() for each in of_statement}
+    first = sources.whole if sources.before is None else sources.before.window
     windows = relation_windows(
         sources.history,
-        (sources.before.window, sources.after.window, sources.whole),
+        (first, sources.after.window, sources.whole),
         sources.server_id,
         wanted,
         found.toast_of,
     )
+    if sources.before is None:
+        windows[0] = RelationWindow({}, 0.0)
     if not all(each.is_counted for each in windows):
         tables = {key: {} for key in keys}  # unknown is not zero
     users = found.users(sources.groups, wanted)
@@ -200,7 +217,7 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
     for key in keys:
         group = sources.groups[key]
         of_statement = tuple(
-            found.evidence(table, how, windows, [n for k, n in users[table] if k != key])
+            found.evidence(table, how, windows, users[table], key)
             for table, how in tables[key].items()
         )
         others = tuple(
@@ -220,6 +237,7 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
                 tables=of_statement,
                 neighbours=others,
                 server=_server_facts(sources, group, found),
+                is_alone=sources.before is None,
             )
         )
     return made
@@ -230,6 +248,8 @@ class _How(NamedTuple):
 
     partition_of: str = ""
     foreign_key: str = ""
+    foreign_key_columns: tuple[str, ...] = ()
+    accesses: tuple[TableAccess, ...] = ()
 
 
 class _Tables:
@@ -237,6 +257,7 @@ class _Tables:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._after = sources.definitions.at(sources.after.window.until)
         here, names = sources.after.sampled.dbid, sources.names
         relations = {(here, oid): each for oid, each in names.relations.items()}
         relations |= {key: each[:4] for key, each in names.elsewhere.items()}
@@ -255,19 +276,56 @@ class _Tables:
         schema, name = self.named.get(key, ("", f"oid {key[1]}"))
         return f"{schema}.{name}" if schema and schema != "public" else name
 
+    def _updated(self, key: TableKey, texts: Iterable[str]) -> frozenset[str]:
+        """Return the columns of a table that any of some statements sets."""
+        return frozenset(
+            column
+            for text in texts
+            for each in self._sources.table_names.accesses(text, {})
+            if each.assigned and key in map(self._keys.__getitem__, self._find([each.table]))
+            for column in each.assigned
+        )
+
+    def sql_name(self, key: TableKey) -> str:
+        """Return the name of a table as SQL has it."""
+        return ".".join(map(quoted, self.named.get(key, ("", str(key[1])))))
+
+    def columns(self, key: TableKey) -> tuple[Column, ...]:
+        """Return the columns of a table; nothing if they are not known."""
+        found = self._after.columns(*key)
+        return columns_of(found.text or "") if found is not None else ()
+
     def touched(self, group: StatementGroup) -> dict[TableKey, _How]:
         """Return the tables of a statement, and those that reference them."""
         found: dict[TableKey, _How] = {}
-        for written in self._sources.table_names.of(group.text):
-            for number in self._find([written]):
-                key = self._keys[number]
-                if key[0] in group.dbids:
-                    is_part = written.rpartition(".")[2] != self.named[key][1]
-                    found[key] = _How(partition_of=written if is_part else "")
-        until = self._sources.after.window.until
+        names = self._sources.table_names
+        keys = {
+            written: [
+                key for n in self._find([written]) if (key := self._keys[n])[0] in group.dbids
+            ]
+            for written in names.of(group.text)
+        }
+        columns = {
+            written: [each.name for key in here[:1] for each in self.columns(key)]
+            for written, here in keys.items()
+        }
+        accesses = names.accesses(
+            group.text, {name: each for name, each in columns.items() if each}
+        )
+        for written, here in keys.items():
+            for key in here:
+                is_part = written.rpartition(".")[2] != self.named[key][1]
+                found[key] = _How(
+                    partition_of=written if is_part else "",
+                    accesses=tuple(each for each in accesses if each.table == written),
+                )
         for table in [*found]:
-            for each in self._sources.definitions.referencing(until, table):
-                found.setdefault((each.dbid, each.owner), _How(foreign_key=each.name))
+            for each in self._after.referencing(*table):
+                columns_in_key = referencing_columns(each.text or "")
+                key = (each.dbid, each.owner)
+                found.setdefault(
+                    key, _How(foreign_key=each.name, foreign_key_columns=columns_in_key)
+                )
         return found
 
     def users(
@@ -287,41 +345,49 @@ class _Tables:
         key: TableKey,
         how: _How,
         windows: Sequence[RelationWindow],
-        shared_with: Sequence[str],
+        users: Sequence[tuple[str, str]],
+        statement: str,
     ) -> TableEvidence:
-        """Return what is known of a table."""
+        """Return what is known of a table, for the statement with a key."""
         definitions, names = self._sources.definitions, self._sources.names
         before, after, whole = (each.of(key) for each in windows)
         oids = {each.indexrelid for side in (before, after) for each in side.indexes}
-        indexes_before = definitions.indexes_in(self._sources.before.window, key)
-        indexes_after = definitions.indexes_at(self._sources.after.window.until, key)
+        first = self._sources.before
+        indexes_before = None if first is None else definitions.indexes_in(first.window, *key)
+        indexes_after = tuple(self._after.of_table(*key, Kind.INDEX))
         own = {each.oid: each.name for each in (*(indexes_before or ()), *indexes_after)}
         index_names = {oid: names.index_names[oid] for oid in oids if oid in names.index_names}
+        columns = self.columns(key)
         return TableEvidence(
-            self.name(key),
-            before,
-            after,
-            whole,
-            how.partition_of,
-            how.foreign_key,
-            index_names | own,
-            indexes_before,
-            indexes_after,
-            tuple(shared_with),
+            name=self.name(key),
+            before=before,
+            after=after,
+            whole=whole,
+            partition_of=how.partition_of,
+            foreign_key=how.foreign_key,
+            foreign_key_columns=how.foreign_key_columns,
+            index_names=index_names | own,
+            indexes_before=indexes_before,
+            indexes_after=indexes_after,
+            shared_with=tuple(text for user, text in users if user != statement),
+            columns=columns,
+            accesses=how.accesses,
+            updated=self._updated(key, (text for _, text in users)),
+            sql_name=self.sql_name(key),
         )
 
 
 def _server_facts(sources: Sources, group: StatementGroup, tables: _Tables) -> ServerFacts:
     before, after = sources.before, sources.after
-    then = sources.definitions.at(before.window.until)
+    then = Definitions() if before is None else sources.definitions.at(before.window.until)
     now = sources.definitions.at(after.window.until)
-    server = {each.name: each.text or "" for each in now.values() if _of_server(each)}
+    server = now.of_server()
     vacuums = vacuumed(sources.history, after.window, sources.server_id)
     sampled = after.sampled
     outside = sampled.server_blocks - sampled.statement_blocks
     return ServerFacts(
         buffers=_blocks(server.get("shared_buffers", ""), sampled.block_size),
-        started=_started(server.get(_START_TIME, ""), before.window.since),
+        started=_started(server.get(_START_TIME, ""), sources.whole.since),
         settings=_changes(then, now, group.dbids),
         work_mem=server.get("work_mem", ""),
         outside_share=outside / sampled.server_blocks if sampled.server_blocks else None,
@@ -329,13 +395,9 @@ def _server_facts(sources: Sources, group: StatementGroup, tables: _Tables) -> S
     )
 
 
-def _of_server(each: Definition) -> bool:
-    return each.kind in {Kind.SETTING, Kind.SERVER} and not each.oid and not each.owner
-
-
 def _blocks(size: str, block_size: int) -> int | None:
-    found = re.fullmatch(r"(\d+)\s*(B|kB|MB|GB|TB)", size)
-    return int(found[1]) * _UNITS[found[2]] // block_size if found else None
+    found = bytes_of_setting(size)
+    return None if found is None else found // block_size
 
 
 def _started(text: str, since: datetime) -> datetime | None:
@@ -346,25 +408,17 @@ def _started(text: str, since: datetime) -> datetime | None:
     return started if started > since else None
 
 
-def _changes(
-    then: Mapping[DefinitionKey, Definition],
-    now: Mapping[DefinitionKey, Definition],
-    dbids: set[int],
-) -> tuple[SettingChange, ...]:
+def _changes(then: Definitions, now: Definitions, dbids: set[int]) -> tuple[SettingChange, ...]:
     """Return the settings of a statement's databases that changed, of all and of single roles."""
     settings = [
-        {
-            key: each
-            for key, each in side.items()
-            if each.kind == Kind.SETTING and (not each.oid or each.oid in dbids)
-        }
+        {each.key: each.text for each in side.settings() if not each.oid or each.oid in dbids}
         for side in (then, now)
     ]
     if not settings[0]:
         return ()
     changes = []
     for key in sorted({*settings[0], *settings[1]}):
-        old, new = (side[key].text if key in side else None for side in settings)
+        old, new = (side.get(key) for side in settings)
         if old != new:
             changes.append(SettingChange(key[-1], old, new))
     return tuple(changes)
