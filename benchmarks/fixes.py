@@ -30,7 +30,7 @@ from pgiostat.queries.access import accesses
 from pgiostat.queries.describe import describer
 from pgiostat.queries.tables import resolver, tables_of
 from pgiostat.reports.why import ExplainedStatement, why_report
-from pgiostat.reports.why_evidence import TableNames
+from pgiostat.reports.why_tables import TableNames
 
 SETTINGS: dict[str, Setting] = {
     "shared_preload_libraries": "pg_stat_statements",

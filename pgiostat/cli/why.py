@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pgiostat.history.read.history import History
     from pgiostat.history.read.windows import Window
     from pgiostat.reports.why import WhyReport
-    from pgiostat.reports.why_evidence import TableNames
+    from pgiostat.reports.why_tables import TableNames
     from pgiostat.statistics.names import Describe
 
 __all__ = ["why"]
@@ -143,7 +143,7 @@ def _refuse_history_options(**values: str | None) -> None:
 def _table_names() -> "TableNames":
     from pgiostat.queries.access import accesses
     from pgiostat.queries.tables import resolver, tables_of
-    from pgiostat.reports.why_evidence import TableNames
+    from pgiostat.reports.why_tables import TableNames
 
     return TableNames(tables_of, accesses, resolver)
 

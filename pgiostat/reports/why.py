@@ -12,15 +12,10 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.relation_history import relation_windows
-from pgiostat.reports.why_evidence import (
-    Groups,
-    Sources,
-    StatementGroup,
-    TableNames,
-    evidence_of,
-    groups_of,
-)
+from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
+from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
+from pgiostat.reports.why_tables import Sources, TableNames
 from pgiostat.statistics.names import Describe, Names, preset_of
 from pgiostat.statistics.preset import PresetInForce
 

@@ -17,7 +17,7 @@ from pgiostat.queries.tables import resolver, tables_of
 from pgiostat.render import render
 from pgiostat.render.why import document
 from pgiostat.reports.why import why_report
-from pgiostat.reports.why_evidence import TableNames
+from pgiostat.reports.why_tables import TableNames
 from tests.conftest import MakeServer
 from tests.support.servers import Server
 from tests.support.workloads import client

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pgiostat.analysis.fixes.btree import b_tree
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.past import past
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.why.access import Column
@@ -28,7 +28,7 @@ def after_calls(facts: TableFacts) -> list[Fix]:
             FixKind.FEWER_CALLS,
             f"{before.calls_per_s:,.1f} calls per second as before instead of"
             f" {after.calls_per_s:,.1f}: look at what calls it, or keep its result",
-            prediction=Prediction(touched, touched, touched, Basis.PAST),
+            prediction=Prediction(touched, touched, touched, Grounds.PAST),
             calls=min(before.calls_per_s / after.calls_per_s, 1.0),
         )
     ]
@@ -36,7 +36,7 @@ def after_calls(facts: TableFacts) -> list[Fix]:
 
 def after_rows(facts: TableFacts) -> list[Fix]:
     """Return fewer rows for each call."""
-    prediction, why = past(facts.evidence, Basis.PAST)
+    prediction, why = past(facts.evidence, Grounds.PAST)
     return [
         Fix(
             FixKind.FEWER_ROWS,
@@ -55,7 +55,7 @@ def after_toast(facts: TableFacts) -> list[Fix]:
         return []
     stored = (per_second(toast.touched, toast.seconds) or 0.0) / own.calls_per_s
     rest = max(own.touched_per_call - stored, 0.0)
-    prediction = Prediction(rest, rest, rest, Basis.PART, at_best=bool(table.shared_with))
+    prediction = Prediction(rest, rest, rest, Grounds.PART, at_best=bool(table.shared_with))
     return [
         Fix(
             FixKind.FEWER_COLUMNS,
@@ -68,7 +68,7 @@ def after_toast(facts: TableFacts) -> list[Fix]:
 
 def after_pruning(facts: TableFacts) -> list[Fix]:
     """Return a condition on the partition key."""
-    prediction, why = past(facts.evidence, Basis.PAST)
+    prediction, why = past(facts.evidence, Grounds.PAST)
     return [
         Fix(
             FixKind.PARTITION_KEY,
@@ -81,7 +81,7 @@ def after_pruning(facts: TableFacts) -> list[Fix]:
 
 
 def summary_table(facts: TableFacts) -> list[Fix]:
-    """Return a table that keeps the highest value of each key, for a statement that asks for it."""
+    """Return a table that keeps the highest value of each key, for a statement that returns it."""
     access, own = facts.access, facts.evidence.after.touched_per_call
     if access is None or not access.extreme or not access.equal or own is None:
         return []
@@ -112,6 +112,6 @@ def _lookup(facts: TableFacts, keys: Sequence[Column]) -> Prediction:
     kept = max(facts.rows / max(found, 1.0), 1.0)
     block_size = facts.table.after.block_size
     if kept * _BYTES_OF_ROW / _FILLED < block_size:
-        return Prediction(1.0, 1.0, 3.0, Basis.INDEX)  # one block, which is scanned
+        return Prediction(1.0, 1.0, 3.0, Grounds.INDEX)  # one block, which is scanned
     levels = float(b_tree(kept, keys, (), block_size).height)
-    return Prediction(levels, levels + 1, levels + 2, Basis.INDEX)
+    return Prediction(levels, levels + 1, levels + 2, Grounds.INDEX)

@@ -2,7 +2,7 @@
 
 from pgiostat.analysis.fixes.btree import BTree, adjacent_pages, b_tree
 from pgiostat.analysis.fixes.index_choice import wanted_index
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import LOCKS, sql_name
 from pgiostat.analysis.why.index_definition import IndexColumns, index_columns, quoted
@@ -32,7 +32,9 @@ def find(facts: TableFacts) -> list[Fix]:
             f"{len(table.shared_with)} other statements of {table.name} may touch more blocks: the"
             " rows of each other index move apart"
         )
-    prediction = Prediction(others + blocks - 1, others + blocks, others + blocks + 1, Basis.LAYOUT)
+    prediction = Prediction(
+        others + blocks - 1, others + blocks, others + blocks + 1, Grounds.LAYOUT
+    )
     return [
         Fix(
             FixKind.CLUSTER,

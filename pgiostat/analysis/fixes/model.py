@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["Basis", "Fix", "FixKind", "Prediction"]
+__all__ = ["Fix", "FixKind", "Grounds", "Prediction"]
 
 
 class FixKind(StrEnum):
@@ -40,7 +40,7 @@ class FixKind(StrEnum):
     CACHE = "cache"
 
 
-class Basis(StrEnum):
+class Grounds(StrEnum):
     """What a prediction rests on.
 
     Attributes:
@@ -71,7 +71,7 @@ class Prediction:
     low: float
     point: float | None
     high: float
-    basis: Basis
+    basis: Grounds
     at_best: bool = False
 
 

@@ -2,7 +2,7 @@
 
 from pgiostat.analysis.fixes.btree import BTree, adjacent_pages, b_tree, pages_of_scattered
 from pgiostat.analysis.fixes.index_choice import WantedIndex, serving_index, wanted_index
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import index_costs, sql_name
 from pgiostat.analysis.why.index_definition import quoted
@@ -76,7 +76,7 @@ def _prediction(facts: TableFacts, wanted: WantedIndex, tree: BTree) -> Predicti
     levels = float(tree.height)
     if wanted.gives_order and access.extreme:
         found = others + levels + _MAP
-        return Prediction(others + levels, found, found, Basis.INDEX)
+        return Prediction(others + levels, found, found, Grounds.INDEX)
     rows = facts.found_per_call(wanted)
     if rows is None:
         return None
@@ -103,7 +103,7 @@ def _may_repeat(wanted: WantedIndex) -> bool:
 def _range(low: float, high: float, more: float) -> Prediction:
     """Return a prediction of what is known but for a range, and one block more or less.
 
-    It has a point only if that cannot be far off.
+    It has a point only if the range is narrow.
     """
     point = high if high - low <= _CLOSE * high else None
-    return Prediction(max(low - more, 1.0), point, high + more, Basis.INDEX)
+    return Prediction(max(low - more, 1.0), point, high + more, Grounds.INDEX)

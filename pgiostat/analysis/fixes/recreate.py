@@ -1,6 +1,6 @@
 """The index that was dropped or replaced, once more."""
 
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds
 from pgiostat.analysis.fixes.past import past
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import index_costs
@@ -21,7 +21,7 @@ def find(facts: TableFacts) -> list[Fix]:
             f"index {each.name} on {facts.table.name}, as it was"
             + (": replace ? by the constant that it had" if _MASKED in (each.text or "") else ""),
             (_concurrently(each.text or ""),),
-            *past(facts.evidence, Basis.PAST),
+            *past(facts.evidence, Grounds.PAST),
             size_bytes=used[each.oid].size_bytes,
             costs=index_costs(facts.table),
             table=facts.table.name,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pgiostat.analysis.fixes.btree import b_tree
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import index_costs, sql_name
 from pgiostat.analysis.why.access import Column
@@ -35,4 +35,6 @@ def find(facts: TableFacts) -> list[Fix]:
         return [replace(fix, unpredicted="the statement has no calls")]
     _, checked = facts.evidence.per_call(table, lambda each: each.heap_touched)
     rest = max(own - checked, 0.0) + tree.height
-    return [replace(fix, prediction=Prediction(rest - 1, rest, rest + 1, Basis.PART)).bounded(own)]
+    return [
+        replace(fix, prediction=Prediction(rest - 1, rest, rest + 1, Grounds.PART)).bounded(own)
+    ]

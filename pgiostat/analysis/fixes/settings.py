@@ -2,7 +2,7 @@
 
 from math import ceil, log2
 
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.past import past
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import sql_name
@@ -18,7 +18,7 @@ _SPILL_FACTOR = 3
 def after_plan(facts: TableFacts) -> list[Fix]:
     """Return the settings as they were, or new statistics."""
     evidence = facts.evidence
-    prediction, why = past(evidence, Basis.PAST)
+    prediction, why = past(evidence, Grounds.PAST)
     changed = [each for each in evidence.server.settings if is_of_planner(each.name)]
     if changed:
         return [
@@ -35,7 +35,7 @@ def after_plan(facts: TableFacts) -> list[Fix]:
             )
             for each in changed
         ]
-    prediction, why = past(evidence, Basis.PAST, at_best=True)
+    prediction, why = past(evidence, Grounds.PAST, at_best=True)
     return [
         Fix(
             FixKind.STATISTICS,
@@ -65,7 +65,7 @@ def after_spill(facts: TableFacts) -> list[Fix]:
             "work_mem for the transactions of this statement: its spill files go, its other reads"
             " stay",
             (f"SET LOCAL work_mem = '{megabytes}MB';",),
-            Prediction(touched, touched, touched, Basis.PART),
+            Prediction(touched, touched, touched, Grounds.PART),
             costs=(f"each sort and hash of a session may use {megabytes} MB",),
         )
     ]

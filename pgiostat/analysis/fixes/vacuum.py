@@ -1,6 +1,6 @@
 """VACUUM, and settings that make autovacuum come in time."""
 
-from pgiostat.analysis.fixes.model import Basis, Fix, FixKind, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.past import past
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import LOCKS, sql_name
@@ -49,7 +49,7 @@ def after_map(facts: TableFacts) -> list[Fix]:
     if calls and own.touched_per_call is not None:
         heap = (per_second(table.after.heap_touched, table.after.seconds) or 0.0) / calls
         rest = max(own.touched_per_call - heap, 0.0) + 1
-        prediction = Prediction(rest, rest, rest + 1, Basis.PART, at_best=bool(table.shared_with))
+        prediction = Prediction(rest, rest, rest + 1, Grounds.PART, at_best=bool(table.shared_with))
     return [
         Fix(
             FixKind.VACUUM,
@@ -72,6 +72,6 @@ def _without_dead(facts: TableFacts, *, at_best: bool) -> tuple[Prediction | Non
         each.touched_per_call for each in (facts.evidence.before, facts.evidence.after)
     )
     if after is None or (before is not None and before < after):
-        return past(facts.evidence, Basis.PAST, at_best=at_best)
+        return past(facts.evidence, Grounds.PAST, at_best=at_best)
     rest = after * (1 - (facts.table.after.dead_share or 0.0))
-    return Prediction(rest, rest, after, Basis.PART, at_best), ""
+    return Prediction(rest, rest, after, Grounds.PART, at_best), ""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pgiostat.analysis.fixes import Basis, Fix, FixKind, Prediction, fixes
+from pgiostat.analysis.fixes import Fix, FixKind, Grounds, Prediction, fixes
 from pgiostat.analysis.fixes.btree import BTree, b_tree, pages_of_scattered
 from pgiostat.analysis.fixes.index_choice import serving_index, wanted_index
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
@@ -90,7 +90,7 @@ def test_scattered_rows_have_an_index_an_order_and_a_table_of_their_answers() ->
         FixKind.CREATE_INDEX,
         "an index on t (client, version)",
         ("CREATE INDEX CONCURRENTLY ON public.t (client, version);",),
-        Prediction(3.0, 4.0, 4.0, Basis.INDEX),
+        Prediction(3.0, 4.0, 4.0, Grounds.INDEX),
         size_bytes=9453568,
         columns=("client", "version"),
         table="t",
@@ -109,7 +109,7 @@ def test_scattered_rows_have_an_index_an_order_and_a_table_of_their_answers() ->
             " WITH (fillfactor = 70);"
         ),
     )
-    assert summary.prediction == Prediction(1.0, 2.0, 3.0, Basis.INDEX)  # 300 clients
+    assert summary.prediction == Prediction(1.0, 2.0, 3.0, Grounds.INDEX)  # 300 clients
 
 
 def test_updates_of_a_column_of_the_index_are_a_cost() -> None:
@@ -137,7 +137,7 @@ def test_a_dropped_index_is_made_again_as_it_was() -> None:
         FixKind.RECREATE_INDEX,
         "index t_client on t, as it was",
         ("CREATE INDEX CONCURRENTLY t_client ON public.t USING btree (client);",),
-        Prediction(4.0, 4.0, 4.0, Basis.PAST),
+        Prediction(4.0, 4.0, 4.0, Grounds.PAST),
         size_bytes=300 * 8192,
         table="t",
     )
@@ -192,11 +192,11 @@ def test_dead_rows_are_removed_or_the_table_is_written_again() -> None:
         "VACUUM (ANALYZE) public.t;",
         "ALTER TABLE public.t SET (autovacuum_vacuum_scale_factor = 0.02);",
     )
-    assert removed.prediction == Prediction(100.0, 100.0, 100.0, Basis.PAST, at_best=True)
-    assert written.prediction == Prediction(100.0, 100.0, 100.0, Basis.PAST)
+    assert removed.prediction == Prediction(100.0, 100.0, 100.0, Grounds.PAST, at_best=True)
+    assert written.prediction == Prediction(100.0, 100.0, 100.0, Grounds.PAST)
     # Without a lower past: the blocks of live rows, at best.
     removed, _ = proposed(Cause.DEAD_ROWS, evidence(dead, before=500.0, after=500.0))
-    assert removed.prediction == Prediction(250.0, 250.0, 500.0, Basis.PART, at_best=True)
+    assert removed.prediction == Prediction(250.0, 250.0, 500.0, Grounds.PART, at_best=True)
     (written,) = proposed(Cause.DEAD_ROWS, evidence(table(), before=100.0, after=500.0))
     assert written.kind is FixKind.REWRITE  # VACUUM has run: it would remove nothing
 
@@ -211,17 +211,17 @@ def test_a_foreign_key_gets_an_index_on_its_columns() -> None:
     found = replace(evidence(child, after=7512.0), tables=(parent, child))
     (fix,) = proposed(Cause.FOREIGN_KEY, found)
     assert fix.statements == ("CREATE INDEX CONCURRENTLY ON public.t (client);",)
-    assert fix.prediction == Prediction(14.0, 15.0, 16.0, Basis.PART)
+    assert fix.prediction == Prediction(14.0, 15.0, 16.0, Grounds.PART)
 
 
 def test_settings_are_set_as_they_were() -> None:
     server = ServerFacts(settings=(SettingChange("random_page_cost", "4", "400"),))
     (fix,) = proposed(Cause.PLAN, evidence(table(), before=4.0, after=7500.0, server=server))
     assert fix.statements == ("SET random_page_cost = '4';",)
-    assert fix.prediction == Prediction(4.0, 4.0, 4.0, Basis.PAST)
+    assert fix.prediction == Prediction(4.0, 4.0, 4.0, Grounds.PAST)
     (fix,) = proposed(Cause.PLAN, evidence(table(), before=4.0, after=7500.0))
     assert fix.statements == ("VACUUM (ANALYZE) public.t;",)
-    assert fix.prediction == Prediction(4.0, 4.0, 4.0, Basis.PAST, at_best=True)
+    assert fix.prediction == Prediction(4.0, 4.0, 4.0, Grounds.PAST, at_best=True)
 
 
 def test_a_spill_gets_memory() -> None:

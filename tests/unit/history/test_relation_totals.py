@@ -89,7 +89,7 @@ def test_counters_are_sums_and_sizes_the_newest(tmp_path: Path, compacted: bool)
     }
     assert table.blks_read == 3600 + 1200 + 600 + 360 + 240
     assert (table.seq_scans_per_s, table.idx_scans_per_s) == (0.1, 21.0)
-    assert (table.size_bytes, table.dead_rows, table.dead_share) == (200 * 8192, 100, 0.1)
+    assert (table.size_bytes, table.dead_rows, table.dead_share) == (200 * 8192, 100, 100 / 5100)
     assert table.blocks_per_row == 4000 / (6000 + 100 + 300 + 1200)
 
 
