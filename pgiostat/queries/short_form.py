@@ -150,7 +150,7 @@ class _Writer:
 
         Args:
             block: The query.
-            visited: Queries whose tables are named already.
+            visited: Queries with tables that are named already.
             target: The table that the statement writes; a subquery of it is not named.
         """
         visited.add(id(block))
