@@ -115,8 +115,11 @@ def test_a_shop_gets_a_file_that_is_useful_as_it_stands(
 HOTEL = {
     "job queue": ("queue", {"table": "task"}, 5),
     "invoice": ("invoice", {"table": ["invoice", "invoice_line"]}, 4),
+    "payment": ("payment", {"table": ["payment", "refund"]}, 2),
     "billing": (
-        "billing", {"table": ["billing.*", "invoice", "invoice_line", "payment", "revenue"]}, 3
+        "billing",
+        {"table": ["billing.*", "invoice", "invoice_line", "payment", "refund", "revenue"]},
+        2,
     ),
     "booking": ("booking", {"table": "booking"}, 3),
     "room": ("room", {"table": ["room", "room_tag", "room_type"]}, 1),
@@ -160,7 +163,7 @@ def test_a_hotel_gets_rules_for_its_queue_partitions_and_procedures(
     shown = lines(pgiostat("test", "--rules", str(path), dsn, width=150).stdout)
     categories = [re.split(r"  +", line)[0] for line in shown[2 : shown.index("")]]
     assert set(categories) == {
-        "queue", "invoice", "billing", "booking", "room", "stay", "preload room_tag",
+        "queue", "invoice", "payment", "billing", "booking", "room", "stay", "preload room_tag",
         "create month_report", "session", "pgiostat",
     }  # fmt: skip
     assert not [line for line in shown if re.search(r"@\d", line)]

@@ -39,6 +39,8 @@ CREATE TABLE billing.invoice (
 CREATE TABLE billing.invoice_line (
     id int PRIMARY KEY, invoice_id int REFERENCES billing.invoice ON DELETE CASCADE, note text);
 CREATE TABLE billing.payment (id serial PRIMARY KEY, invoice_id int, note text);
+CREATE TABLE billing.refund (
+    id int PRIMARY KEY, payment_id int REFERENCES billing.payment ON DELETE CASCADE, note text);
 CREATE MATERIALIZED VIEW billing.revenue AS
     SELECT invoice_id, count(*) AS lines FROM billing.invoice_line GROUP BY invoice_id;
 CREATE FUNCTION stay.free_rooms(day date) RETURNS SETOF stay.room LANGUAGE sql STABLE AS
@@ -72,6 +74,8 @@ INSERT INTO billing.invoice_line
     SELECT i, 1 + i % 3000, repeat('x', 400) FROM generate_series(1, 9000) AS i;
 INSERT INTO billing.payment (invoice_id, note)
     SELECT 1 + i % 3000, repeat('x', 400) FROM generate_series(1, 3000) AS i;
+INSERT INTO billing.refund
+    SELECT i, 1 + i % 3000, repeat('x', 400) FROM generate_series(1, 3000) AS i;
 REFRESH MATERIALIZED VIEW billing.revenue;
 CREATE UNIQUE INDEX ON billing.revenue (invoice_id);
 VACUUM ANALYZE;
@@ -91,6 +95,8 @@ INSERT INTO billing.invoice VALUES (3001, 'x', 4) /*controller='billing'*/;
 INSERT INTO billing.invoice_line VALUES (9001, 3001, 'x') /*controller='billing'*/;
 SELECT l.* FROM billing.invoice i JOIN billing.invoice_line l ON l.invoice_id = i.id
     WHERE i.note < 'a' AND l.note < 'a' /*controller='billing',route='%2Finvoices'*/;
+SELECT p.id, r.id FROM billing.payment p JOIN billing.refund r ON r.payment_id = p.id
+    WHERE r.note < 'a' /*controller='billing'*/;
 SELECT billing.balance(7) /*controller='billing'*/;
 """
 _WORKER = """
