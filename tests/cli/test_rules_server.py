@@ -127,6 +127,7 @@ HOTEL = {
         "billing", {"verb": ["function", "procedure"], "calls": "billing.*"}, 2
     ),
     "stay routines": ("stay", {"verb": ["function", "procedure"], "calls": "stay.*"}, 1),
+    "month_report": ("month_report", {"table": "month_report"}, 1),
 }  # fmt: skip # as the file has them
 """Category, conditions and statements of each rule for the hotel."""
 
@@ -161,14 +162,13 @@ def test_a_hotel_gets_rules_for_its_queue_partitions_and_procedures(
     assert not re.search(r"@\d", " ".join(examples.values()))
 
     shown = lines(pgiostat("test", "--rules", str(path), dsn, width=150).stdout)
-    categories = [re.split(r"  +", line)[0] for line in shown[2 : shown.index("")]]
+    categories = [re.split(r"  +", line)[0] for line in shown[2:] if not line.startswith("Next")]
     assert set(categories) == {
         "queue", "invoice", "payment", "billing", "booking", "room", "stay", "preload room_tag",
-        "create month_report", "session", "pgiostat",
+        "month_report", "session", "pgiostat",
     }  # fmt: skip
     assert not [line for line in shown if re.search(r"@\d", line)]
-    proposed = [line for line in shown if line.startswith("when = ")]
-    assert proposed == ['when = { table = "month_report" }']
+    assert not [line for line in shown if line.startswith("when = ")]
 
 
 def test_statements_that_no_rule_takes_get_rules_that_take_them(

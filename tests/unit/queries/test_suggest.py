@@ -157,7 +157,7 @@ def test_tables_that_belong_together_are_apart_from_their_schema_if_they_read_mu
     blocks: int,
     is_apart: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    rest = statement("SELECT * FROM coupon", 99 - blocks)
+    rest = statement("SELECT 1", 99 - blocks)
     coupons = statement("SELECT * FROM sales.coupon", 1)
     found = groups_of(SALES_AND_STOCK, statement("SELECT * FROM orders", blocks), rest, coupons)
     assert found[:1] == ([("orders", ["orders", "order_items"])] if is_apart else SCHEMAS[:1])
@@ -332,8 +332,27 @@ def test_a_rule_takes_what_no_rule_before_it_takes() -> None:
         ("preload", 0.5, 1),
         ("orders", 0.4, 2),
         ("visits", 0.0, 0),
+        ("coupon", 0.1, 1),
     ]
-    assert found.share == 0.9
+    assert found.share == 1.0
+
+
+def test_a_table_that_the_catalog_lacks_gets_a_rule_if_it_has_many_reads() -> None:
+    read = [
+        statement("CREATE TEMP TABLE month AS SELECT * FROM orders", 20),
+        statement("SELECT * FROM ops.gone", 78),
+        statement("SELECT * FROM small", 1),
+        statement("SELECT * FROM pgboss.job", 90, is_ruled=True),
+        statement("SELECT * FROM orders", 1),
+        statement("VACUUM", 9),
+    ]
+    found = suggestions([table("orders"), table("order_items")], observed(*read)).tables
+    assert [(each.group.name, each.group.when["table"], each.blocks) for each in found] == [
+        ("orders", ["orders", "order_items"], 1),
+        ("ops.gone", "ops.gone", 78),
+        ("month", "month", 20),
+    ]
+    assert found[-1].group.why == "table month, in no group above"
 
 
 def test_a_table_that_stands_alone_gets_a_rule_if_it_reads_much() -> None:

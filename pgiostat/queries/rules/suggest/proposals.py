@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pgiostat.analysis.rank import RankRow
 from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.queries.rules.conditions import Subject
-from pgiostat.queries.rules.suggest.application_groups import application_groups
+from pgiostat.queries.rules.suggest.application_groups import application_groups, table_rule
 from pgiostat.queries.rules.suggest.catalog_table import CatalogTable
 from pgiostat.queries.rules.suggest.groups import (
     MeasuredRule,
     SuggestedRule,
-    category_named,
-    glob_of,
     matcher,
     measured,
 )
@@ -84,16 +82,11 @@ def proposals(
 
 
 def _of_its_own(subject: Subject) -> SuggestedRule | None:
-    """Return the rule of a statement that no group matches; None if it needs none.
-
-    Names have their schema if the text has it: another schema may have the name too.
-    """
+    """Return the rule of a statement that no group matches; None if it needs none."""
     category = automatic_category(subject.features)
     table = split_action(category)[1]
     if table:
-        return SuggestedRule(
-            table, category_named(table), {"table": glob_of(table)}, f"table {table}"
-        )
+        return table_rule(table)
     verb, name = routine_of(subject.features)
     if verb:
         return routine_rule(verb, name)
