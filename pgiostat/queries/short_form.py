@@ -41,7 +41,9 @@ _ONE_OF_A_KIND = words("order limit fetch offset")
 _STARTS = words("with select insert update delete merge values table (")
 _COMPARISONS = words("= <> < > <= >=")
 _TYPE_WORDS = words("precision varying with without time zone")
-_DEFAULT_SCHEMA, _SYSTEM_SCHEMA = "public", "pg_catalog"
+_DEFAULT_SCHEMA = "public"
+_SEARCHED = {_DEFAULT_SCHEMA, "pg_catalog"}
+"""Schemas that the default search path has."""
 _BEFORE_SCHEMA = words(":: as collate")
 """Before the schema of a type or a collation: CAST (a AS app.money)."""
 
@@ -219,16 +221,18 @@ class _Writer:
     def _is_dropped(self, position: int) -> bool:
         """Return whether a word is the table or schema of the name after it, and goes.
 
-        It stays where a column is compared with one of another table. The schema of a function, of
-        a type, and of what a command names stays too, unless it is one of the default search path.
+        It stays where a column is compared with one of another table. The schema of what a
+        command names stays too, unless it is public, and so does that of a function or a type,
+        unless the default search path has it.
         """
         texts, kinds = self._walk.texts, self._walk.kinds
         if not _is_qualifier(texts, kinds, position):
             return False
         before, after = texts[max(position - 1, 0)], texts[position + 3 : position + 4]
-        is_command = self._walk.found.places[position].block is None
-        if is_command or after == ["("] or before in _BEFORE_SCHEMA:
-            return texts[position] in {_DEFAULT_SCHEMA, "" if is_command else _SYSTEM_SCHEMA}
+        if self._walk.found.places[position].block is None:
+            return texts[position] == _DEFAULT_SCHEMA
+        if after == ["("] or before in _BEFORE_SCHEMA:
+            return texts[position] in _SEARCHED
         is_left = _compares(texts, position + 3) and _is_qualifier(texts, kinds, position + 4)
         is_right = _compares(texts, position - 1) and _is_qualifier(texts, kinds, position - 4)
         return not (is_left or is_right)

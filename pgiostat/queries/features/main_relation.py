@@ -97,9 +97,12 @@ def _defines_a_view(texts: list[str]) -> bool:
 def _selected_into(walk: Walk, blocks: list[Block]) -> str:
     """Return the table that SELECT INTO creates; empty for other statements."""
     created = (
-        (table for table in block.tables if is_created(block, table)) for block in blocks[:1]
+        walk.table_name(table)
+        for main in blocks[:1]
+        for table in main.tables
+        if is_created(main, table)
     )
-    return next((walk.table_name(table) for tables in created for table in tables), "")
+    return next(created, "")
 
 
 def _target(walk: Walk, block: Block) -> str:

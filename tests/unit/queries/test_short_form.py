@@ -73,6 +73,7 @@ SHORT = {
     "COPY billing.invoice (id, total) TO STDOUT": "copy billing.invoice (id, total) to stdout",
     "COPY public.invoice FROM STDIN": "copy invoice from stdin",
     "VACUUM billing.invoice": "vacuum billing.invoice",
+    "VACUUM pg_catalog.pg_class": "vacuum pg_catalog.pg_class",
     "ALTER TABLE s.t ADD FOREIGN KEY (a) REFERENCES public.u (id)": "alter table s.t add foreign"
     " key (a) references u (id)",
     "CREATE TABLE s.x AS SELECT * FROM orders": "create table s.x as orders · *",
