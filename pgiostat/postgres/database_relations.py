@@ -36,7 +36,7 @@ class DatabaseRelations:
 
     Attributes:
         known: All of them as of the last read of each; None before the first read.
-        definitions: The newest definition of each index and foreign key, dropped ones too.
+        definitions: The newest definitions of its tables, dropped ones too.
         discarded: Whether the server discarded all statistics since the last accepted read.
     """
 

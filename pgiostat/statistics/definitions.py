@@ -1,7 +1,7 @@
 """The parts of a database that decide what statements read, and how they change.
 
-Definitions of indexes, foreign keys, planner settings and the server's start: they are kept when
-they change, each with the time at which the change was found.
+Definitions of columns, indexes, foreign keys, planner settings and the server's start: they are
+kept when they change, each with the time at which the change was found.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,6 +15,7 @@ class Kind(StrEnum):
     """What is defined.
 
     Attributes:
+        COLUMNS: The columns of a table with their types; oid and owner are the table.
         INDEX: An index; owner is its table.
         FOREIGN_KEY: A foreign key; owner is the referencing table.
         PARTITION: A partition, on any level; owner is the table itself or one of its partitions,
@@ -24,6 +25,7 @@ class Kind(StrEnum):
         SERVER: A fact of the server: start_time.
     """
 
+    COLUMNS = "columns"
     INDEX = "index"
     FOREIGN_KEY = "foreign key"
     PARTITION = "partition"
@@ -31,8 +33,8 @@ class Kind(StrEnum):
     SERVER = "server"
 
 
-OF_TABLES = (Kind.INDEX, Kind.FOREIGN_KEY, Kind.PARTITION)
-"""Kinds of which a table has any number, each with an oid."""
+OF_TABLES = (Kind.COLUMNS, Kind.INDEX, Kind.FOREIGN_KEY, Kind.PARTITION)
+"""What belongs to a table."""
 
 DefinitionKey = tuple[int, str, int, int, str]
 """(dbid, kind, oid, owner, name); name is empty for what an oid identifies."""
@@ -51,7 +53,8 @@ class Definition:
         text: The definition as the server writes it; of a partition schema and name of the
             partitioned table at the top. None if it was dropped.
         detail: Of an index "primary key", "unique" or "invalid"; of a foreign key the oid of the
-            referenced table; of a partition the oid of the partitioned table.
+            referenced table; of a partition the oid of the partitioned table; of columns the
+            storage options of the table.
     """
 
     dbid: int
