@@ -65,14 +65,14 @@ class ScreenTable:
         every = len(self.rows) - (
             sum(row.part is not None for row in self.rows) if with_parts else 0
         )
-        seen = [row for row in visible if row.part is None]
+        top = [row for row in visible if row.part is None]
         ranking = self.ranking
-        if ranking is None or every == len(seen):
+        if ranking is None or every == len(top):
             return None
         own = 0 if ranking.own is None else ranking.own.cost.blocks
         left = ranking.explained.blocks - own - self.hidden_blocks
-        left -= sum(int(row.values.get("blocks_read") or 0) for row in seen)
-        name = f"({every - len(seen)} not visible)"
+        left -= sum(int(row.values.get("blocks_read") or 0) for row in top)
+        name = f"({every - len(top)} not visible)"
         return TableRow(name, ranking.share(left), of_blocks(ranking, left), is_part=True)
 
     @property

@@ -4,7 +4,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import chain
 from threading import Condition, Event
 from typing import Any
@@ -32,7 +31,7 @@ from pgiostat.watch.model.interval import Interval, IoRow, SeekContext, Who
 from pgiostat.watch.model.recent_reads import RECENT_SECONDS, RecentReads
 from pgiostat.watch.model.session import KEPT, WatchSession
 from pgiostat.watch.sources.disk import LONGEST, RecordedDisk
-from pgiostat.watch.sources.recorded_tables import SLACK, RecordedTables
+from pgiostat.watch.sources.recorded_tables import RecordedTables
 
 __all__ = ["ReplaySource"]
 
@@ -77,7 +76,9 @@ class ReplaySource:
         self._rows = rows
         devices = history.device(replace(window, since=window.since - LONGEST))
         self._disk = RecordedDisk(chain.from_iterable(devices.values()), rows)
-        self._tables = RecordedTables(history, window, [server.server_id for server in servers])
+        self._tables = RecordedTables(
+            history, window, [server.server_id for server in servers], self._starts
+        )
         self._describe = describe
         self._changes = sorted(
             {since for columns in history.named().values() for since, _, _ in columns[1:]}
@@ -168,22 +169,9 @@ class ReplaySource:
             tuple(self._past(first, place)) if first < place else (),
             self._recent(place),
             self._tables.counts(
-                self._starts[base],
-                self._starts[place],
-                self._server_ids[place],
-                self._dbid(place),
-                partial(self._server_reads, self._server_ids[place]),
+                self._starts[base], self._starts[place], self._server_ids[place], self._dbid(place)
             ),
         )
-
-    def _server_reads(self, server: int, since: datetime, until: datetime) -> Totals | None:
-        """Return what a server counted from one read of tables to another; None if nothing."""
-        # Tables are read after the snapshot with which an interval begins.
-        first, last = (bisect_left(self._starts, each - SLACK) for each in (since, until))
-        if first >= last or last >= len(self._starts):
-            return None
-        window = Window(self._starts[first], self._starts[last], self._label)
-        return self._history.totals(window, By.RELATION).counted.get(server)
 
     def _recent(self, place: int) -> RecentReads:
         """Return the reads of the seconds before an interval, of the same server."""
