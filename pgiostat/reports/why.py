@@ -15,7 +15,7 @@ from pgiostat.reports.relation_history import relation_windows
 from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
 from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
-from pgiostat.reports.why_tables import Sources, TableNames
+from pgiostat.reports.why_tables import Sources
 from pgiostat.statistics.names import Describe, Names, preset_of
 from pgiostat.statistics.preset import PresetInForce
 
@@ -76,7 +76,6 @@ def with_yesterday(
     history: History,
     *,
     describe: Describe,
-    table_names: TableNames,
     target: str = "",
 ) -> WhyReport:
     """Return a report that also compares its window with the same time yesterday.
@@ -85,7 +84,6 @@ def with_yesterday(
         report: The report.
         history: Where the intervals are.
         describe: Returns the category of a statement, by the current rules.
-        table_names: How tables are found in texts.
         target: As for why_report.
 
     Raises:
@@ -94,9 +92,7 @@ def with_yesterday(
     after = report.after.window
     before = replace(after, since=after.since - DAY, until=after.until - DAY)
     try:
-        found = why_report(
-            history, before, after, describe=describe, table_names=table_names, target=target
-        )
+        found = why_report(history, before, after, describe=describe, target=target)
     except PgiostatError as error:
         if error.slug not in {"window-empty", "label-unknown"}:
             raise
@@ -110,7 +106,6 @@ def why_report(
     after: Window,
     *,
     describe: Describe,
-    table_names: TableNames,
     target: str = "",
 ) -> WhyReport:
     """Explain why statements read more in the window after than in the one before.
@@ -120,7 +115,6 @@ def why_report(
         before: The window to compare with; None names only what one window shows by itself.
         after: The window to explain.
         describe: Returns the category of a statement, by the current rules.
-        table_names: How tables are found in texts.
         target: Fingerprint, queryid, category or part of a text; empty for the statements that
             read most.
 
@@ -135,16 +129,13 @@ def why_report(
             slug="windows-overlap",
             status=ExitStatus.USAGE,
         )
-    return history.consistent(
-        lambda: _report(history, (before, after), describe, table_names, target)
-    )
+    return history.consistent(lambda: _report(history, (before, after), describe, target))
 
 
 def _report(
     history: History,
     windows: tuple[Window | None, Window],
     describe: Describe,
-    table_names: TableNames,
     target: str,
 ) -> WhyReport:
     after = history.totals(windows[1])
@@ -153,7 +144,7 @@ def _report(
     names = history.names(describe, after.window).get(server_id, Names())
     groups = groups_of(history, before, after, server_id, names)
     definitions = DefinitionHistory(history.dimension("definition"), server_id)
-    sources = Sources(history, server_id, names, before, after, groups, definitions, table_names)
+    sources = Sources(history, server_id, names, before, after, groups, definitions)
     chosen = _chosen(groups, target)
     explained = [_explained(sources, each) for each in evidence_of(sources, chosen)]
     return WhyReport(
