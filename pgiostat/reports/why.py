@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from pgiostat.analysis.why import Cause, Explanation, explain
+from pgiostat.analysis.why import Cause, Explanation, WhyOutcome, explain
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.definitions import DefinitionHistory
 from pgiostat.history.read.history import History
+from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.reports.compare import is_same_history
 from pgiostat.reports.relation_history import relation_windows
 from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
@@ -19,7 +21,14 @@ from pgiostat.reports.why_tables import Sources
 from pgiostat.statistics.names import Describe, Names, preset_of
 from pgiostat.statistics.preset import PresetInForce
 
-__all__ = ["ExplainedStatement", "WhyReport", "why_report", "window_before", "with_yesterday"]
+__all__ = [
+    "ExplainedStatement",
+    "WhyReport",
+    "causes_between",
+    "why_report",
+    "window_before",
+    "with_yesterday",
+]
 
 MOST = 5
 _LONGEST_CHAIN = 3
@@ -130,6 +139,35 @@ def why_report(
             status=ExitStatus.USAGE,
         )
     return history.consistent(lambda: _report(history, (before, after), describe, target))
+
+
+def causes_between(
+    a: WindowSpec, b: WindowSpec, describe: Describe
+) -> tuple[ExplainedStatement, ...]:
+    """Return the statements that read more in one window than in an earlier one, with causes.
+
+    Args:
+        a: The window before.
+        b: The window after.
+        describe: Returns the category of a statement, by the current rules.
+
+    Returns:
+        Those of the five that read most of which a cause was found; nothing if the windows are of
+        two histories or of several servers, or the second one comes first.
+
+    Raises:
+        PgiostatError: history-unreadable.
+    """
+    if not is_same_history(a, b) or a.window.until > b.window.since:
+        return ()
+    try:
+        report = why_report(b.history, a.window, b.window, describe=describe)
+    except PgiostatError as error:
+        if error.slug not in {"option-invalid", "window-empty"}:
+            raise
+        return ()
+    found = (each for each in report.statements if each.answer.outcome is WhyOutcome.FOUND)
+    return tuple(found)
 
 
 def _report(

@@ -34,15 +34,8 @@ CREATE INDEX order_items_order_id ON order_items (order_id)
 """
 
 
-FRAME_COLUMNS = [
-    "outcome",
-    "cause",
-    "certainty",
-    "statement",
-    "predicted",
-    "predicted_low",
-    "predicted_high",
-]
+FRAME_COLUMNS = ["outcome", "cause", "certainty", "statement"]
+FRAME_COLUMNS += ["predicted", "predicted_low", "predicted_high"]
 _READS = re.compile(
     r"^((?:blocks read per call|share of misses) ).*$|[\d.]+ → [\d.]+(?= blocks read)"
     r"|(?<=the server reads )[^;]*",
