@@ -144,7 +144,7 @@ order_items · order_id = $ · pad (select order_items): # blocks read per secon
     was: CREATE INDEX order_items_order_id ON public.order_items USING btree (order_id)
   fix: index order_items_order_id on order_items, as it was
     CREATE INDEX CONCURRENTLY order_items_order_id ON public.order_items USING btree (order_id);
-    a call touches 6 blocks instead of 2,106; the server reads #; the index takes at most 496 KiB
+    a call touches 6 blocks instead of 2,106; the server reads #; the index takes about 496 KiB
 
 order_items · order_id = $ · pad           before  after change
 scans of order_items_order_id per second     0.33      0 -100 %
