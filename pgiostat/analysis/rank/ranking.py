@@ -158,8 +158,24 @@ class Ranking:
     @property
     def in_transit(self) -> int | None:
         """Blocks that the server and statements count at different times; None if unknown."""
-        accounts = {line.account: line.blocks for line in self.lines}
-        return accounts.get(LedgerLine.IN_TRANSIT)
+        line = self.line(LedgerLine.IN_TRANSIT)
+        return None if line is None else line.blocks
+
+    @property
+    def earlier(self) -> Line | None:
+        """Blocks of before the interval that settle in it; None without any."""
+        return self.line(LedgerLine.EARLIER)
+
+    @property
+    def earlier_blocks(self) -> int | None:
+        """Blocks of before the interval that settle in it; None if those in transit are unknown."""
+        if self.in_transit is None:
+            return None
+        return 0 if self.earlier is None else self.earlier.blocks
+
+    def line(self, account: LedgerLine) -> Line | None:
+        """Return a line of the ledger; None without it."""
+        return next((line for line in self.lines if line.account is account), None)
 
     @property
     def whole(self) -> int:
@@ -168,12 +184,16 @@ class Ranking:
 
     @property
     def total(self) -> int:
-        """The reads of the interval: all rows and lines but that in transit add up to it."""
+        """The reads of the interval: all rows and all lines of the interval add up to it."""
         return total_of(self.explained.blocks, self._reads)
 
     @property
     def _reads(self) -> ServerReads:
-        return ServerReads(blocks=self.server_blocks, in_transit_blocks=self.in_transit)
+        return ServerReads(
+            blocks=self.server_blocks,
+            in_transit_blocks=self.in_transit,
+            earlier_blocks=self.earlier_blocks,
+        )
 
     def cost_of(self, blocks: int) -> ReadCost:
         """Return blocks that no statement read as a cost.
