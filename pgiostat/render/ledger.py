@@ -81,13 +81,12 @@ def _other_name(line: AccountedLine) -> str:
     >>> from datetime import UTC, datetime
     >>> times = [datetime(2026, 12, 1, 12, 1, second, tzinfo=UTC) for second in (5, 15)]
     >>> _other_name(AccountedLine(LedgerLine.EARLIER, 41_000, (), *times))
-    'read earlier, 12:01:05–12:01:15Z'
+    'read 12:01:05–12:01:15Z'
     """
-    name = NAMES[line.account]
     if line.since is None or line.until is None:
-        return name
+        return NAMES[line.account]
     begin, end = (each.astimezone(UTC) for each in (line.since, line.until))
-    return f"{name}, {begin:%H:%M:%S}–{end:%H:%M:%SZ}"
+    return f"read {begin:%H:%M:%S}–{end:%H:%M:%SZ}"
 
 
 def displayed(name: str) -> str:
