@@ -34,10 +34,11 @@ from benchmarks.first_minutes_load import (
     furnished,
     loaded,
 )
+from pgiostat.analysis.covered_reads import CoveredReads
 from pgiostat.analysis.in_transit import transaction_seconds
 from pgiostat.analysis.notices import notices
 from pgiostat.analysis.rank import rank
-from pgiostat.analysis.server_reads import CoveredReads, reads_of
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.postgres.sampler import Sampler
 from pgiostat.queries.describe import describer
 from pgiostat.statistics.delta import Delta

@@ -1,18 +1,19 @@
-"""The ends of intervals: how far the counts of a server and of its statements are apart at each."""
+"""The ends of intervals: the cumulative difference of a server's and its statements' counts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import exp
 
 from pgiostat.analysis.server_reads import ServerReads
 
-__all__ = ["Point", "Rates"]
+__all__ = ["DifferencePoint", "Rates", "rise_of", "usual_loss"]
 
 RATE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class DifferencePoint:
     """The end of an interval.
 
     Attributes:
@@ -64,3 +65,29 @@ class Rates:
             self._reads * kept + reads,
             self._explained * kept + explained,
         )
+
+
+def rise_of(
+    points: Sequence[DifferencePoint], below: int, floor: int
+) -> tuple[datetime | None, datetime | None]:
+    """Return when the difference began to rise above a level, and when it had reached another.
+
+    Args:
+        points: The ends of intervals.
+        below: The level below the rise.
+        floor: The level that was reached, and is not left any more.
+    """
+    places = [n for n, point in enumerate(points) if point.level <= below]
+    rising = points[max(places, default=0) + 1 :]
+    return rising[0].since, next(point for point in rising if point.level >= floor).until
+
+
+def usual_loss(points: Sequence[DifferencePoint], at_once: int) -> float:
+    """Return the blocks that settled as losses in some time, for the newest interval.
+
+    Args:
+        points: The ends of intervals in that time.
+        at_once: Blocks that were settled as losses up to now.
+    """
+    first, (before, last) = points[0], points[-2:]
+    return (at_once - first.at_once) * (last.at - before.at) / (last.at - first.at)

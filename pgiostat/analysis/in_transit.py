@@ -9,7 +9,7 @@ cumulative difference is followed. The part of it that has lasted for longer tha
 settled: it belongs to the catalogs, or to nothing known. The rest is in transit.
 
 What settles slowly is in proportion to an interval's reads, and stands for its own loss. What
-settles at once was counted in earlier intervals: it is no part of the interval's reads.
+settles at once was counted in earlier intervals: it is not among the interval's reads.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from datetime import datetime
 from math import exp
 from statistics import mean, pstdev
 
-from pgiostat.analysis.difference_points import Point, Rates
+from pgiostat.analysis.difference_points import DifferencePoint, Rates, rise_of, usual_loss
 from pgiostat.analysis.ledger import NOTED, unexplained_blocks
 from pgiostat.analysis.server_reads import ServerReads, known_sum, reads_of
 from pgiostat.statistics.delta import Delta, Earlier
@@ -92,7 +92,7 @@ class InTransit:
     or a lost interval all starts again.
     """
 
-    _points: tuple[Point, ...] = (Point(0.0, 0, 0, 0, ServerReads()),)
+    _points: tuple[DifferencePoint, ...] = (DifferencePoint(0.0, 0, 0, 0, ServerReads()),)
     _shifted: int = 0
     _warm_until: float = WARM_SECONDS
     _lag: float = LAG_SECONDS
@@ -150,7 +150,7 @@ class InTransit:
         waits = (is_old and now <= MAX_WARM_SECONDS) or (self._waits_for_old and not is_old)
         level, early = last.level + left, max(-left, 0)
         sums = (self._shifted, self._at_once)
-        point = Point(now, level, early, explained, reads, *sums, *times)
+        point = DifferencePoint(now, level, early, explained, reads, *sums, *times)
         return replace(
             self,
             _points=(*(kept or [last]), point),
@@ -207,7 +207,8 @@ class InTransit:
             at_once: Blocks of a loss.
             catalogs: Blocks of the catalogs.
         """
-        loss = at_once if at_once > USUAL_LOSSES * self._usual_loss() else 0
+        minute = list(self._since(DRIFT_SECONDS))
+        loss = at_once if at_once > USUAL_LOSSES * usual_loss(minute, self._at_once) else 0
         more = catalogs - (self._points[-1].reads.catalog_blocks or 0)
         of_catalogs = more if more > self._bar({}) else 0
         if not loss + of_catalogs:
@@ -215,16 +216,7 @@ class InTransit:
         floor = self._floor()
         highest = max((point.level for point in self._before()), default=floor)
         below = min(max(highest, floor - loss - of_catalogs), floor - 1)
-        places = [n for n, point in enumerate(self._points) if point.level <= below]
-        rising = self._points[max(places, default=0) + 1 :]
-        risen = next(point for point in rising if point.level >= floor)
-        return Earlier(loss + of_catalogs, of_catalogs, rising[0].since, risen.until)
-
-    def _usual_loss(self) -> float:
-        """Return the blocks that settled as losses in the last minute, for the newest interval."""
-        first = next(self._since(DRIFT_SECONDS))
-        before, last = self._points[-2:]
-        return (self._at_once - first.at_once) * (last.at - before.at) / (last.at - first.at)
+        return Earlier(loss + of_catalogs, of_catalogs, *rise_of(self._points, below, floor))
 
     def _loss(self, late: int, recent: Mapping[str, int | None]) -> int:
         """Return the blocks of a loss, which settles at once; 0 if there is none.
@@ -269,7 +261,7 @@ class InTransit:
         is_clear = risen > max(self._bar(recent), STEP_DEVIATIONS * pstdev(before))
         return int(risen) if is_clear else 0
 
-    def _before(self) -> list[Point]:
+    def _before(self) -> list[DifferencePoint]:
         """Return the ends of intervals of the minute before a loss that is due can have risen."""
         until = self._points[-1].at - REPORT_SECONDS - RISE_SECONDS
         since = until - DRIFT_SECONDS
@@ -331,7 +323,7 @@ class InTransit:
     def _share(self, share: float) -> int:
         return int(share * (self._points[-1].reads.blocks or 0))
 
-    def _since(self, seconds: float) -> Iterator[Point]:
+    def _since(self, seconds: float) -> Iterator[DifferencePoint]:
         """Yield the ends of intervals in some time, and at least the last two."""
         since = self._points[-1].at - seconds
         yield from (point for point in self._points[:-2] if point.at >= since)

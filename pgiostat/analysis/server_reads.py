@@ -18,7 +18,6 @@ __all__ = [
     "EARLIER",
     "FIRST_USER_OID",
     "MEASURED",
-    "CoveredReads",
     "PerBlock",
     "ServerReads",
     "coverage",
@@ -371,34 +370,6 @@ def coverage(statement_blocks: int, reads: ServerReads) -> float | None:
     """
     settled = settled_blocks(reads)
     return statement_blocks / settled if settled is not None and settled > 0 else None
-
-
-@dataclass(slots=True)
-class CoveredReads:
-    """Reads of the intervals of a session whose server count is known, added up.
-
-    Attributes:
-        since: When the first of them began; None if unknown.
-        statement_blocks: Blocks of statements.
-        reads: The server's own counts.
-    """
-
-    since: datetime | None = None
-    statement_blocks: int = 0
-    reads: ServerReads = ServerReads(blocks=0)
-
-    def add(self, statement_blocks: int, reads: ServerReads, since: datetime | None) -> None:
-        """Add an interval, which began then."""
-        if reads.blocks is None:
-            return
-        self.since = self.since or since
-        self.statement_blocks += statement_blocks
-        self.reads = ServerReads.total((self.reads, reads), self.since)
-
-    @property
-    def coverage(self) -> float | None:
-        """Share of the server's settled reads that statements explain, over all of them."""
-        return coverage(self.statement_blocks, self.reads)
 
 
 def settled_blocks(reads: ServerReads) -> int | None:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
 
-from pgiostat.analysis.server_reads import CoveredReads, reads_of
+from pgiostat.analysis.covered_reads import CoveredReads
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta, Quality

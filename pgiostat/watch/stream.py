@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from pgiostat.analysis.covered_reads import CoveredReads
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import By, Ranking, rank
-from pgiostat.analysis.server_reads import CoveredReads, coverage_of, reads_of
+from pgiostat.analysis.server_reads import coverage_of, reads_of
 from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.render import render, text
 from pgiostat.render.balance import gauge_line

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
+from pgiostat.analysis.covered_reads import CoveredReads
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
-from pgiostat.analysis.server_reads import CoveredReads, PerBlock
+from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
 from pgiostat.statistics.snapshot import Snapshot

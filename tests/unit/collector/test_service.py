@@ -17,7 +17,8 @@ from types import FrameType
 
 import pytest
 
-from pgiostat.analysis.server_reads import CoveredReads, ServerReads
+from pgiostat.analysis.covered_reads import CoveredReads
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.clock import Backoff
 from pgiostat.collector import fleet as fleets
 from pgiostat.collector import schedule as schedules
