@@ -33,17 +33,21 @@ KINDS = (FixKind.CREATE_INDEX, FixKind.CLUSTER)
 CATEGORY = "version"
 
 
-def _explained(dsn: str, directory: Path) -> Mapping[str, ExplainedStatement]:
-    """Record the demo for a while, and explain its version queries, by fingerprint."""
+def _explained(
+    dsn: str, directory: Path, targets: Sequence[str] = (CATEGORY,)
+) -> Mapping[str, ExplainedStatement]:
+    """Record the demo for a while, and explain some statements, by fingerprint."""
     describe = describer()
     short_recording(dsn, directory, describe, SECONDS, Event().wait)
     opened = History.open(directory)
     try:
         everything = window(opened, datetime.now().astimezone())
-        report = why_report(opened, None, everything, describe=describe, target=CATEGORY)
+        reports = [
+            why_report(opened, None, everything, describe=describe, target=each) for each in targets
+        ]
     finally:
         opened.close()
-    return {each.evidence.key: each for each in report.statements}
+    return {each.evidence.key: each for report in reports for each in report.statements}
 
 
 def _chosen(found: Sequence[ExplainedStatement]) -> Mapping[str, ProposedFix]:
@@ -79,7 +83,7 @@ def main() -> int:
             for proposed in fixes.values():
                 for statement in proposed.fix.statements:
                     connection.execute(statement.encode())
-        after = _explained(dsn, Path(place) / "after")
+        after = _explained(dsn, Path(place) / "after", [*fixes])
     print("| statement | fix | now | predicted | measured |")
     print("|---|---|---|---|---|")
     for key, proposed in fixes.items():
