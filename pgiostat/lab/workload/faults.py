@@ -151,9 +151,9 @@ TARGETS: FaultTargets = {
             "sum(length(payload)) from visit",
             "visit",
             traffic=traffic,
-            text="a report adds up all rows of table visit, twice a second",
+            text=f"a report adds up all rows of table visit, {often} a second",
         )
-        for traffic in ("report", "reports")
+        for traffic, often in (("report", "twice"), ("reports", "four times"))
     ),
     "working set outgrown": tuple(
         FaultTarget(_ALL, healthy="three clients", traffic=traffic, prepare=_clustered(*TABLES))

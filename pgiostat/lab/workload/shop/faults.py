@@ -146,9 +146,9 @@ TARGETS: FaultTargets = {
             "from customers join",
             f"{SHOP}.orders",
             traffic=traffic,
-            text="a report of the best customers adds up all orders, every second",
+            text=f"a report of the best customers adds up all orders, {often}",
         )
-        for traffic in ("report", "reports")
+        for traffic, often in (("report", "every second"), ("reports", "three times a second"))
     ),
     "working set outgrown": tuple(
         FaultTarget("from", healthy="few customers", traffic=traffic)
