@@ -42,8 +42,8 @@ EXAMPLE = "sqlalchemy-2.0.43/examples/association/basic_association.py"
 MODULES = ("sequelize@6", "pg@8", "pg-boss@12")
 MOST_OTHER = 0.02
 SHOWN = 8
-SYNC = frozenset(builtin("sync").categories) - frozenset(builtin("general").categories)
-"""Categories that only the preset sync gives."""
+SYNC = frozenset(builtin("sync").categories) - {*builtin("general").categories, "session"}
+"""Categories that only the preset sync gives; session is also an automatic one."""
 SETTINGS: dict[str, Setting] = {
     "shared_preload_libraries": "pg_stat_statements",
     "shared_buffers": "512kB",

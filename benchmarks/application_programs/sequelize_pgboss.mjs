@@ -28,7 +28,8 @@ async function load() {
   );
   await Game.bulkCreate(numbers(1000).map((n) => ({ name: `game ${n}`, playedAt: new Date() })));
   for (const game of await Game.findAll({ limit: 300 })) {
-    await game.addTeams([any(2000), any(2000)]);
+    const home = any(2000);
+    await game.addTeams([home, 1 + (home % 2000)]);
   }
 }
 

@@ -228,8 +228,12 @@ class TableActivity:
 
     @property
     def dead_share(self) -> float | None:
-        """Dead rows as a share of all rows; None without any."""
-        dead, live = self.dead_rows, integer(self.newest.get("n_live_tup"))
+        """Dead rows as a share of all rows; None without any.
+
+        n_live_tup is 0 after a crash or a restored backup, until the table is analyzed.
+        """
+        dead = self.dead_rows
+        live = max(integer(self.newest.get("n_live_tup")), self.live_rows or 0)
         return None if dead is None else _ratio(dead, live + dead)
 
     @property

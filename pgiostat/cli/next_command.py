@@ -12,6 +12,7 @@ NEXT = {
     "report": "pgiostat compare{history} A B, burst --volume gp2:GIB or whatif --drop CATEGORY",
     "compare": "pgiostat report{history} --by fingerprint",
     "why": "pgiostat report{history} --by fingerprint",
+    "why server": "pgiostat collect, with the same connection; then pgiostat why",
     "burst": "pgiostat whatif{history} --volume {volume} --drop CATEGORY",
     "whatif": "pgiostat compare{history} A B, once the change is made",
     "export": "pgiostat report{history}",

@@ -1,7 +1,7 @@
 """Parameters that several commands share, added to a command by a decorator."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ def with_parameters(
     run: Callable[[Command, dict[str, Any]], None],
     *,
     first: bool = False,
+    filled: Collection[str] = (),
 ) -> Callable[[Command], Command]:
     """Return a decorator that gives a command more parameters than its function has.
 
@@ -23,6 +24,7 @@ def with_parameters(
             parameters may be among them: `run` gives it its value.
         run: Takes the function and all values. It removes the added values and calls the function.
         first: Whether they come before the command's own in its help.
+        filled: Parameters of the function that only `run` gives a value.
     """
 
     def decorate(command: Command) -> Command:
@@ -31,7 +33,8 @@ def with_parameters(
             run(command, values)
 
         parameters = inspect.signature(command).parameters
-        own = [_by_name(each) for name, each in parameters.items() if name not in added]
+        hidden = {*added, *filled}
+        own = [_by_name(each) for name, each in parameters.items() if name not in hidden]
         more = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation

@@ -65,10 +65,11 @@ def init(
     """Write a rules file to start from.
 
     With a server it has rules for groups of tables: schemas, names that begin with the same word,
-    foreign keys and partitions. Comments give each rule's share of reads and its statement with the
-    most reads, and suggest rules by role and by tag. The vocabulary of the preset sync comes
-    from primary keys and from columns that look like versions; it is in force where the statements
-    show that tables are synchronized, or with --preset sync.
+    foreign keys, partitions and job queues; and for functions and procedures. Comments give each
+    rule's share of reads and its statement with the most reads, and suggest rules by role and by
+    tag. The vocabulary of the preset sync comes from primary keys and from columns that look like
+    versions; it is in force where the statements show that tables are synchronized, or with
+    --preset sync.
     """
     from pgiostat.queries.rules.suggest import rules_file
 

@@ -1,96 +1,204 @@
 """pgiostat why: the causes of reads that grew."""
 
+import re
 import sys
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pgiostat.cli import options
-from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, categorizes
+from pgiostat.cli.connection import connects
+from pgiostat.cli.histories import DEFAULT_RULES, RulesChoice, Span, categorizes
 from pgiostat.cli.next_command import show_next
 from pgiostat.cli.options import Form
+from pgiostat.cli.parameters import Command, with_parameters
 from pgiostat.errors import ExitStatus
 
 if TYPE_CHECKING:
     from pgiostat.history.read.history import History
     from pgiostat.history.read.windows import Window
+    from pgiostat.reports.why import WhyReport
+    from pgiostat.reports.why_tables import TableNames
+    from pgiostat.statistics.names import Describe
 
 __all__ = ["why"]
 
 LAST = "15m"
+SECONDS = "30s"
+SHORTEST, LONGEST = 15.0, 3600.0
+_SERVER = re.compile(
+    r"postgres(?:ql)?://|(?:host|hostaddr|port|dbname|user|service|passfile|password)\s*="
+)
+"""How a connection string begins; a text of SQL does not."""
 
 
+def _with_server(command: Command, values: dict[str, Any]) -> None:
+    """Run a command with its arguments: a statement, a connection string, or both."""
+    words: list[str] = values.pop("words") or []
+    servers = [each for each in words if _SERVER.match(each)]
+    statements = [each for each in words if each not in servers]
+    if len(servers) > 1 or len(statements) > 1:
+        options.refuse(
+            "too many arguments",
+            hint="Name one statement, category or fingerprint, and one server; quote a text.",
+        )
+    values |= {"dsn": next(iter(servers), None), "statement": next(iter(statements), "")}
+    command(**values)
+
+
+@with_parameters(
+    {
+        "words": (
+            Annotated[
+                list[str] | None,
+                typer.Argument(
+                    help="A fingerprint, queryid, category or part of a text; default: the five"
+                    " statements that read most. A connection string explains a server without a"
+                    " history.",
+                    metavar="[STATEMENT] [DSN]",
+                    show_default=False,
+                ),
+            ],
+            None,
+        ),
+    },
+    _with_server,
+    first=True,
+    filled=("dsn", "statement"),
+)
+@connects()
 @categorizes
 def why(
-    statement: Annotated[
-        str,
-        typer.Argument(
-            help="A fingerprint, queryid, category or part of a text. Default: the five statements"
-            " that read most.",
-            metavar="[STATEMENT]",
-            show_default=False,
-        ),
-    ] = "",
     *,
+    dsn: str | None,
+    statement: str,
     history: options.History = None,
     label: options.Label = "",
     since: options.Since = None,
     until: options.Until = None,
     last: options.Last = None,
     against: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="The window before: FROM..TO, or a length before the other window begins.",
+            help="The window before: FROM..TO, or a length before the other window begins."
+            " Default: 1h, and the same time yesterday.",
             metavar="WINDOW",
+            show_default=False,
         ),
-    ] = "1h",
+    ] = None,
+    seconds: Annotated[
+        str,
+        typer.Option(help="How long a server without a history is watched.", metavar="DURATION"),
+    ] = SECONDS,
     output: Annotated[str, options.format_option(*Form)] = "text",
     rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
-    """Name the causes of reads that grew, with evidence from counters.
+    """Name the causes of reads that grew, with evidence from counters, and fixes.
 
     Two time windows of a history are compared: by default the last fifteen minutes with the hour
-    before. Each cause is certain, likely or possible. How often these are right is not yet
-    measured. Without growth or a cause, the answer says so.
+    before, and with the same time yesterday. Each cause is certain, likely or possible. Without
+    growth or a cause, the answer says so. A fix has the statements to run, the blocks that a call
+    will touch, and what it costs; nothing is run.
+
+    With a connection string in place of a history, the server is watched for 30 seconds, and only
+    what one window shows by itself is named.
     """
-    from pgiostat.cli.histories import Span, open_window
-    from pgiostat.queries.tables import resolver, tables_of
     from pgiostat.render import render
     from pgiostat.render.why import document
-    from pgiostat.reports.why import why_report
-    from pgiostat.reports.why_evidence import TableNames
 
     form = options.choice("format", output, Form)
-    _refuse_server(statement)
-    if since is None and last is None:
-        last = LAST
-    span = Span(label, since, until, last)
-    with open_window(history, span, rules, skip_bad=skip_bad, engine=engine) as opened:
-        found, after, describe = opened
-        report = why_report(
-            found,
-            _before(found, after, against),
-            after,
-            describe=describe,
-            table_names=TableNames(tables_of, resolver),
-            target=statement,
+    if dsn is not None:
+        _refuse_history_options(
+            history=history, label=label, since=since, until=until, last=last, against=against
         )
+        report = _of_server(dsn, statement, seconds, rules)
+    else:
+        if since is None and last is None:
+            last = LAST
+        from pgiostat.cli.histories import open_window
+
+        span = Span(label, since, until, last)
+        with open_window(history, span, rules, skip_bad=skip_bad, engine=engine) as opened:
+            report = _of_history(*opened, against, statement)
     render(document(report), form, sys.stdout)
-    show_next("why", form, history=history)
+    show_next("why", form, history=history) if dsn is None else show_next("why server", form)
     if not report.statements:
         raise typer.Exit(ExitStatus.NOTHING_TO_REPORT)
 
 
-def _refuse_server(statement: str) -> None:
-    """Refuse a connection string in place of a statement."""
-    if "://" in statement or statement.startswith(("host=", "dbname=", "service=")):
+def _refuse_history_options(**values: str | None) -> None:
+    """Refuse options of a history beside a server."""
+    for name, value in values.items():
+        if value:
+            options.refuse(
+                f"--{name} and a server cannot be used together",
+                hint="A server is watched now; a history has other windows.",
+            )
+
+
+def _table_names() -> "TableNames":
+    from pgiostat.queries.access import accesses
+    from pgiostat.queries.tables import resolver, tables_of
+    from pgiostat.reports.why_tables import TableNames
+
+    return TableNames(tables_of, accesses, resolver)
+
+
+def _of_history(
+    opened: "History", after: "Window", describe: "Describe", against: str | None, statement: str
+) -> "WhyReport":
+    from pgiostat.reports.why import why_report, window_before, with_yesterday
+
+    before = window_before(after) if against is None else _before(opened, after, against)
+    names = _table_names()
+    report = why_report(
+        opened, before, after, describe=describe, table_names=names, target=statement
+    )
+    if against is not None:
+        return report
+    return with_yesterday(report, opened, describe=describe, table_names=names, target=statement)
+
+
+def _of_server(dsn: str, statement: str, seconds: str, rules: RulesChoice) -> "WhyReport":
+    """Watch a server for a while, and return what that window shows."""
+    from tempfile import TemporaryDirectory
+    from threading import Event
+
+    from pgiostat.cli.console import working
+    from pgiostat.cli.histories import describe, window_of
+    from pgiostat.collector.short_recording import short_recording
+    from pgiostat.history.read.history import History
+    from pgiostat.reports.why import why_report
+    from pgiostat.timespec import duration
+
+    length = duration(seconds)
+    if not SHORTEST <= length <= LONGEST:
         options.refuse(
-            "why needs a history, not a server",
-            hint="Record one with pgiostat collect, and name its directory with --history.",
+            f'invalid value for --seconds: "{seconds}"',
+            hint=f"It must be from {SHORTEST:.0f}s to {LONGEST / 60:.0f}m.",
         )
+    described = describe(rules)
+    with TemporaryDirectory(prefix="pgiostat-") as place:
+        directory = Path(place)
+        with working(f"watching the server for {seconds}"):
+            short_recording(dsn, directory, described, length, Event().wait)
+        opened = History.open(directory)
+        try:
+            window = window_of(opened, Span("", None, None, None))
+            return why_report(
+                opened,
+                None,
+                window,
+                describe=described,
+                table_names=_table_names(),
+                target=statement,
+            )
+        finally:
+            opened.close()
 
 
 def _before(opened: "History", after: "Window", against: str) -> "Window":

@@ -84,16 +84,16 @@ class RelationFrames(TableFrames):
         return self._relations("index_stats", self._window(label, since, until, last))
 
     def definitions(self, *, label: str = "") -> pd.DataFrame:
-        """Return the definitions of indexes and foreign keys, and settings, as they changed.
+        """Return the definitions of columns, indexes, foreign keys and settings, as they changed.
 
         Args:
             label: One server; all if empty.
 
         Returns:
             A row for each change, by the time at which it was found (UTC). server, database, kind,
-            relation, role, name, text and detail are string, oid is Int64. kind is "index",
-            "foreign key", "setting" or "server". database is NA for the whole server, text NA if it
-            was dropped. relation and oid are of indexes and foreign keys, role of settings. attrs
+            relation, role, name, text and detail are string, oid is Int64. kind is "columns",
+            "index", "foreign key", "setting" or "server". database is NA for the whole server, text
+            NA if it was dropped. relation and oid are of the first three, role of settings. attrs
             is empty.
 
         Raises:

@@ -299,13 +299,17 @@ TABLES: tuple[Exported, ...] = (
                 for name, unit, meaning in (
                     ("since", "UTC", "when the change was found"),
                     ("database", "", "where it holds; empty for the whole server"),
-                    ("kind", "", "index, foreign key, setting or server"),
-                    ("relation", "", "table of an index or a foreign key"),
+                    ("kind", "", "columns, index, foreign key, setting or server"),
+                    ("relation", "", "table of columns, an index or a foreign key"),
                     ("role", "", "role of a setting; empty for all"),
                     ("name", "", "its name"),
-                    ("oid", "", "oid of an index or a foreign key"),
+                    ("oid", "", "oid of a table, an index or a foreign key"),
                     ("definition", "", "text or value; empty if it was dropped"),
-                    ("detail", "", "primary key, unique or invalid; referenced table's oid"),
+                    (
+                        "detail",
+                        "",
+                        "primary key, unique or invalid; referenced table's oid; storage options",
+                    ),
                 )
             ),
         ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pgiostat.postgres.relation_reader import RelationReader
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind, changes
+from pgiostat.statistics.definitions import OF_TABLES, Definition, DefinitionKey, changes
 from pgiostat.statistics.relation_changes import RelationInterval
 from pgiostat.statistics.relation_stats import RelationRead, interval_between, merged
 
@@ -36,7 +36,7 @@ class DatabaseRelations:
 
     Attributes:
         known: All of them as of the last read of each; None before the first read.
-        definitions: The newest definition of each index and foreign key, dropped ones too.
+        definitions: The newest definitions of its tables, dropped ones too.
         discarded: Whether the server discarded all statistics since the last accepted read.
     """
 
@@ -91,9 +91,7 @@ class DatabaseRelations:
         vanished = before - set(existing)
         tables = self._tables_due(interval, known, vanished, now)
         found = reader.definitions(tables) if tables else []
-        covered = {
-            (newer.dbid, kind, table) for table in tables for kind in (Kind.INDEX, Kind.FOREIGN_KEY)
-        }
+        covered = {(newer.dbid, kind, table) for table in tables for kind in OF_TABLES}
         changed = changes(self.definitions, found, covered)
         definitions = {**self.definitions, **{each.key: each for each in changed}}
         self._next = _Next(merged(known, newer, vanished), definitions, tables, now)

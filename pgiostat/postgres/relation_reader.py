@@ -14,7 +14,7 @@ from pgiostat.postgres.query_errors import explain
 from pgiostat.postgres.sent_sql import SentSql, text_of
 from pgiostat.postgres.session import who
 from pgiostat.postgres.snapshot_query import unpack
-from pgiostat.statistics.definitions import PLANNER_SETTINGS, Definition
+from pgiostat.statistics.definitions import PLANNER_SETTINGS, Definition, Kind
 from pgiostat.statistics.names import RelationName
 from pgiostat.statistics.relation_stats import RelationRead
 from pgiostat.statistics.snapshot import Server
@@ -82,7 +82,7 @@ class RelationReader:
         return found
 
     def definitions(self, tables: Collection[int]) -> list[Definition]:
-        """Return the indexes and foreign keys of tables; one that was dropped has none.
+        """Return the columns, indexes and foreign keys of tables; one that was dropped has none.
 
         Args:
             tables: Oids of the tables.
@@ -92,7 +92,15 @@ class RelationReader:
         """
         rows = self._rows("definitions", {"relids": sorted(tables)})
         return [
-            Definition(self.dbid, kind, oid, owner, name, without_constants(text), detail)
+            Definition(
+                self.dbid,
+                kind,
+                oid,
+                owner,
+                name,
+                text if kind == Kind.COLUMNS else without_constants(text),
+                detail,
+            )
             for kind, oid, owner, name, text, detail in rows
             if text is not None  # it was dropped just now
         ]

@@ -73,7 +73,7 @@ class RelationSampler:
 
     @property
     def definitions(self) -> Mapping[DefinitionKey, Definition]:
-        """The newest definition of each index, foreign key and setting, dropped ones too."""
+        """The newest definitions of tables and settings, dropped ones too."""
         return {**self._settings, **self._here.definitions}
 
     @property

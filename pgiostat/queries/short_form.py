@@ -7,7 +7,8 @@ and limit follow, and the columns are last:
     orders ⨝ items · customer_id = $ · limit $ · id, total
 
 A subquery or common table expression in FROM is no table: its own tables and conditions take its
-place.
+place. A table that the statement writes is named once, so that the claim of a job from a queue is
+no join of the queue with itself.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,14 +16,14 @@ from functools import lru_cache
 from itertools import islice
 
 from pgiostat.queries.features.main_relation import WRITES, main_block
-from pgiostat.queries.features.walk import WORDS, Walk, plain
+from pgiostat.queries.features.walk import WORDS, Walk, is_created, plain
 from pgiostat.queries.fingerprint import Block, TableReference, TokenKind, outline
 from pgiostat.queries.fingerprint.render import render
 from pgiostat.queries.fingerprint.words import words
 
 __all__ = ["short_form"]
 
-SEPARATOR, JOINED, UNITED, INSERTED = " · ", " ⨝ ", " union ", " ← "
+SEPARATOR, JOINED, UNITED, INTO = " · ", " ⨝ ", " union ", " ← "
 PLACEHOLDER = "$"
 LONGEST_TEXT = 20_000
 """Characters of a statement that are read: the head of a longer one is enough."""
@@ -35,9 +36,16 @@ _CLAUSES = (
     *("where", "set", "group", "having", "order", "limit", "fetch", "offset", "for"),
     "conflict",
 )
+_ONE_OF_A_KIND = words("order limit fetch offset")
+"""Clauses that are shown once: of the outermost query that has one."""
 _STARTS = words("with select insert update delete merge values table (")
 _COMPARISONS = words("= <> < > <= >=")
 _TYPE_WORDS = words("precision varying with without time zone")
+_DEFAULT_SCHEMA = "public"
+_SEARCHED = {_DEFAULT_SCHEMA, "pg_catalog"}
+"""Schemas that the default search path has."""
+_BEFORE_SCHEMA = words(":: as collate")
+"""Before the schema of a type or a collation: CAST (a AS app.money)."""
 
 
 @lru_cache(maxsize=4096)
@@ -82,7 +90,7 @@ class _Writer:
         queries = [self._query(block, 0) for block in united[:MOST_QUERIES]]
         whole = UNITED.join(queries)
         if united[0].verb == "insert" and queries[1:]:
-            whole = f"{queries[0]}{INSERTED}{UNITED.join(queries[1:])}"
+            whole = f"{queries[0]}{INTO}{UNITED.join(queries[1:])}"
         if walk.texts[0] in _STARTS:
             return whole
         end = self._begin(united[0])
@@ -111,11 +119,16 @@ class _Writer:
         sources = list(self._sources(block, set()))
         names = list(islice(self._names(block, set()), MOST_TABLES + 1))
         verb = next((each.verb for each in sources if each.verb in WRITES), block.verb)
-        if names and verb == "select":
+        created = self._created(block)
+        if created:
+            verb = f"select into {created}{INTO}".rstrip()
+        elif names and verb == "select":
             verb = ""
         shown = names[:MOST_TABLES] + ["…"] * (len(names) > MOST_TABLES)
         parts = [" ".join(filter(None, [verb, JOINED.join(shown)]))]
-        parts += [self._clause(each, name, depth) for name in _CLAUSES for each in sources]
+        for name in _CLAUSES:
+            found = filter(None, (self._clause(each, name, depth) for each in sources))
+            parts += islice(found, 1) if name in _ONE_OF_A_KIND else found
         columns = self._columns(block, depth)
         if not names:
             parts[0], columns = f"{verb} {columns}".rstrip(), ""
@@ -134,18 +147,32 @@ class _Writer:
             if inner is not None and len(visited) < MOST_QUERIES:
                 yield from self._sources(inner.block, visited)
 
-    def _names(self, block: Block, visited: set[int]) -> Iterator[str]:
-        """Yield the tables and functions of a query, those of its subqueries in their place."""
+    def _names(self, block: Block, visited: set[int], target: str = "") -> Iterator[str]:
+        """Yield the tables and functions of a query, those of its subqueries in their place.
+
+        Args:
+            block: The query.
+            visited: Queries with tables that are named already.
+            target: The table that the statement writes; a subquery of it is not named.
+        """
         visited.add(id(block))
         for table in block.tables:
             inner = self._walk.query(table)
             if inner is not None and id(inner.block) not in visited:
                 if len(visited) < MOST_QUERIES:
-                    yield from self._names(inner.block, visited)
+                    yield from self._names(inner.block, visited, target or self._target(block))
             elif table.function and inner is None:
                 yield f"{_name(table)}()"
-            elif self._walk.table_name(table):
-                yield _name(table)
+            elif self._walk.table_name(table) and not is_created(block, table):
+                yield from {_name(table)} - {target}
+
+    def _target(self, block: Block) -> str:
+        """Return the table that a query writes; empty for others."""
+        return _name(block.tables[0]) if block.verb in WRITES and block.tables else ""
+
+    def _created(self, block: Block) -> str:
+        """Return the table that SELECT INTO creates; empty for other queries."""
+        return next((_name(table) for table in block.tables if is_created(block, table)), "")
 
     def _clause(self, block: Block, clause: str, depth: int) -> str:
         """Return a clause of a query; empty if it has none."""
@@ -178,7 +205,7 @@ class _Writer:
             last = position
             if position < skipped:
                 continue
-            if _is_dropped(texts, kinds, position):
+            if self._is_dropped(position):
                 skipped = position + 2
                 continue
             if kinds[position] is TokenKind.PARAMETER:
@@ -191,6 +218,25 @@ class _Writer:
         if last + 1 in self._walk.starts and texts[last] == "(":  # the text ends within it
             yield self._nested(last + 1, depth)
 
+    def _is_dropped(self, position: int) -> bool:
+        """Return whether a word is the table or schema of the name after it, and goes.
+
+        It stays where a column is compared with one of another table. The schema of what a
+        command names stays too, unless it is public, and so does that of a function or a type,
+        unless the default search path has it.
+        """
+        texts, kinds = self._walk.texts, self._walk.kinds
+        if not _is_qualifier(texts, kinds, position):
+            return False
+        before, after = texts[max(position - 1, 0)], texts[position + 3 : position + 4]
+        if self._walk.found.places[position].block is None:
+            return texts[position] == _DEFAULT_SCHEMA
+        if after == ["("] or before in _BEFORE_SCHEMA:
+            return texts[position] in _SEARCHED
+        is_left = _compares(texts, position + 3) and _is_qualifier(texts, kinds, position + 4)
+        is_right = _compares(texts, position - 1) and _is_qualifier(texts, kinds, position - 4)
+        return not (is_left or is_right)
+
     def _nested(self, start: int, depth: int) -> str:
         """Return the query that begins at a position."""
         block = self._walk.starts.get(start)
@@ -198,19 +244,7 @@ class _Writer:
 
 
 def _name(table: TableReference) -> str:
-    return ".".join(map(plain, table.parts)).removeprefix("public.")
-
-
-def _is_dropped(texts: list[str], kinds: list[TokenKind], position: int) -> bool:
-    """Return whether a word is the table or schema of the name after it, and goes.
-
-    It stays where a column is compared with one of another table.
-    """
-    if not _is_qualifier(texts, kinds, position):
-        return False
-    is_left = _compares(texts, position + 3) and _is_qualifier(texts, kinds, position + 4)
-    is_right = _compares(texts, position - 1) and _is_qualifier(texts, kinds, position - 4)
-    return not (is_left or is_right)
+    return ".".join(map(plain, table.parts)).removeprefix(f"{_DEFAULT_SCHEMA}.")
 
 
 def _is_qualifier(texts: list[str], kinds: list[TokenKind], position: int) -> bool:

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from pgiostat.queries.features.command_table import command_table, truncated_tables
 from pgiostat.queries.features.main_relation import partitioned_name
-from pgiostat.queries.features.walk import Walk
+from pgiostat.queries.features.walk import Walk, is_created
 from pgiostat.queries.fingerprint import outline
 
 __all__ = ["resolver", "tables_of"]
@@ -18,7 +18,8 @@ LONGEST_TEXT = 20_000
 def tables_of(text: str) -> frozenset[str]:
     """Return the tables that a statement reads or writes, with their schema if the text has it.
 
-    A view is named as a table is. What a function or trigger touches is not in the text.
+    A view is named as a table is, and a table that the statement creates is not named. What a
+    function or trigger touches is not in the text.
 
     Args:
         text: The normalized text.
@@ -31,7 +32,12 @@ def tables_of(text: str) -> frozenset[str]:
     if not text:
         return frozenset()
     walk = Walk(outline(text[:LONGEST_TEXT], bare_operators=True))
-    names = {walk.table_name(table) for block in walk.found.blocks for table in block.tables}
+    names = {
+        walk.table_name(table)
+        for block in walk.found.blocks
+        for table in block.tables
+        if not is_created(block, table)
+    }
     names.update(truncated_tables(walk))
     if not walk.found.blocks:
         names.add(command_table(walk)[1])

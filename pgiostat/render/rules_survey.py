@@ -11,6 +11,7 @@ from rich.text import Text
 from pgiostat.analysis.rank import Ranking
 from pgiostat.escape import terminal
 from pgiostat.queries.rules.suggest import Unclear, UnclearStatement, rule_lines
+from pgiostat.queries.short_form import short_form
 from pgiostat.render.document import Table, TableColumn
 from pgiostat.render.ledger import displayed
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
@@ -117,7 +118,7 @@ def categories_table(survey: Survey, width: int | None = None) -> Table:
         beside = named + sum(max(len(each.heading), each.least) + 2 for each in columns[1:-1])
         columns[0] = TableColumn("category", least=named, most=named)
         columns[-1] = TableColumn(columns[-1].heading, most=width - beside - 2, format=str)
-        texts = [one_line(text, width - beside - 3) for text in texts]
+        texts = [one_line(short_form(text), width - beside - 3) for text in texts]
     elif width is not None:
         kept = kept[:-1] if width >= NARROW else (0, 1, 3, 4)
     rows = [[name, *each, text] for name, each, text in zip(names, numbers, texts, strict=True)]
@@ -140,7 +141,7 @@ def _unclear(unclear: Unclear, width: int) -> Iterator[Text]:
         cost = each.row.cost
         known = [each.row.share, cost.blocks, cost.calls][:numbers]
         rule = [one_line(each.rule, RULE_WIDTH)] * is_wide
-        return [*known, each.row.fingerprint, *rule, one_line(each.row.name, room - 1)]
+        return [*known, each.row.fingerprint, *rule, one_line(short_form(each.row.name), room - 1)]
 
     rows = [cells(each) for each in unclear.statements]
     return drawn(lines(Table(columns, rows, gap=2), width))

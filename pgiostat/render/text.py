@@ -101,8 +101,14 @@ def _head(pieces: Sequence[Piece], width: int) -> Text:
 
 
 def _trimmed(line: str, width: int) -> str:
-    """Return a line in lines of the screen, none of which ends in a blank."""
-    return "\n".join(wrap(terminal(line), width, break_on_hyphens=False))
+    """Return a line in lines of the screen, none of which ends in a blank.
+
+    What follows an indented line is indented by two more.
+    """
+    indent = len(line) - len(line.lstrip(" "))
+    after = " " * (indent + 2 if indent else 0)
+    shown = terminal(line)
+    return "\n".join(wrap(shown, width, break_on_hyphens=False, subsequent_indent=after))
 
 
 def _note(note: Sequence[str], width: int) -> Text:

@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from pgiostat.analysis.why import LEAST_CALLS, LEAST_SECONDS, Certainty, Figure, WhyOutcome
+from pgiostat.analysis.why import (
+    LEAST_CALLS,
+    LEAST_SECONDS,
+    CauseFinding,
+    Certainty,
+    Figure,
+    WhyOutcome,
+)
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.queries.short_form import short_form
@@ -13,6 +20,7 @@ from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, span
+from pgiostat.render.why_fixes import fix_object, fixes_in_words
 from pgiostat.reports.why import ExplainedStatement, WhyReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
 
@@ -29,14 +37,17 @@ def document(report: WhyReport) -> Document:
         report: The statements, and why they read more.
     """
     before, after = report.before, report.after
-    warnings = dict.fromkeys([*remarks(before), *remarks(after), *report.missing])
+    sides = [each for each in (before, after) if each is not None]
+    warnings = dict.fromkeys([line for each in sides for line in remarks(each)] + [*report.missing])
+    compared = "" if before is None else f", compared with {span(before)}"
+    named = ("before", "after") if before is not None else ("window",)
     return Document(
         subject=labels(after),
-        summary=f"{span(after)}, compared with {span(before)}",
-        head=[[(_side("before", before), "", 0)], [(_side("after", after), "", 0)]],
+        summary=f"{span(after)}{compared}",
+        head=[[(_side(name, each), "", 0)] for name, each in zip(named, sides, strict=True)],
         facts=preset_lines(report.preset),
         warnings=list(warnings),
-        findings=list(_all_sentences(report.statements)),
+        findings=[*_all_sentences(report.statements), *_of_yesterday(report.yesterday)],
         tables=[_table(each) for each in _with_evidence(report.statements)],
         trimmed=True,
         records=Records(HEADER, (row for each in report.statements for row in _records(each))),
@@ -56,7 +67,7 @@ def _query(evidence: StatementEvidence) -> str:
 
 def _with_evidence(statements: Sequence[ExplainedStatement]) -> list[ExplainedStatement]:
     """Return the statements with figures of interest: those that grew, or the only one."""
-    quiet = (WhyOutcome.NO_GROWTH, WhyOutcome.NOT_ENOUGH)
+    quiet = (WhyOutcome.NO_GROWTH, WhyOutcome.NOT_ENOUGH, WhyOutcome.ONE_WINDOW)
     grown = [each for each in statements if each.answer.outcome not in quiet]
     return grown if len(statements) > 1 else list(statements)
 
@@ -65,11 +76,25 @@ def _all_sentences(statements: Sequence[ExplainedStatement]) -> Iterator[str]:
     """Yield the sentences of all statements."""
     shown = {each.evidence.key for each in statements}
     for each in statements:
-        yield from _sentences(each, shown)
+        yield from _sentences(each, shown, is_only=len(statements) == 1)
+
+
+def _of_yesterday(report: WhyReport | None) -> Iterator[str]:
+    """Yield what grew since the same time yesterday."""
+    if report is None or report.before is None:
+        return
+    grown = [each for each in report.statements if each.answer.outcome in _GROWN]
+    compared = f"compared with the same time yesterday, {span(report.before)}"
+    yield f"{compared}:{'' if grown else ' no growth'}"
+    for each in grown:
+        yield from _sentences(each, {each.evidence.key for each in grown}, "  ")
+
+
+_GROWN = (WhyOutcome.FOUND, WhyOutcome.NO_CAUSE)
 
 
 def _sentences(
-    each: ExplainedStatement, shown: AbstractSet[str], prefix: str = ""
+    each: ExplainedStatement, shown: AbstractSet[str], prefix: str = "", *, is_only: bool = False
 ) -> Iterator[str]:
     """Yield the statement with its reads, the cause and its details, and the roots.
 
@@ -77,13 +102,14 @@ def _sentences(
         each: The statement.
         shown: Keys of the statements of the report: a root among them is only named.
         prefix: What its lines begin with.
+        is_only: Whether it is the only one of the report: all fixes are shown, with their costs.
     """
     evidence, answer = each.evidence, each.answer
     yield f"{prefix}{_query(evidence)} ({displayed(evidence.category)}): {_reads(evidence)}"
+    if answer.outcome is WhyOutcome.ONE_WINDOW and not answer.standing:
+        yield f"{prefix}  no cause found: one window shows none for certain"
     for finding in answer.findings:
-        first, *more = finding.sentences
-        yield f"{prefix}  {finding.certainty}: {first}"
-        yield from (f"{prefix}    {line}" for line in more)
+        yield from _finding(finding, f"{prefix}  ")
     if answer.outcome is WhyOutcome.NO_CAUSE:
         grown = " and ".join(answer.terms)
         yield f"{prefix}  no cause found: {grown} grew, and no counter shows why; a plan may tell"
@@ -94,6 +120,10 @@ def _sentences(
             f"{prefix}  not enough data: each window needs {LEAST_SECONDS:.0f} s and {LEAST_CALLS}"
             " calls of the statement"
         )
+    for finding in answer.standing:
+        words = "" if evidence.is_alone else "as it stands, "
+        yield from _finding(finding, f"{prefix}  {words}")
+    yield from fixes_in_words(each.fixes, evidence, f"{prefix}  ", is_only=is_only)
     for root in each.roots:
         if root.evidence.key in shown:
             yield f"{prefix}    {_query(root.evidence)}: see there"
@@ -101,8 +131,20 @@ def _sentences(
             yield from _sentences(root, shown, f"{prefix}    ")
 
 
+def _finding(finding: CauseFinding, prefix: str) -> Iterator[str]:
+    first, *more = finding.sentences
+    yield f"{prefix}{finding.certainty}: {first}"
+    indent = " " * (len(prefix) - len(prefix.lstrip()) + 2)
+    yield from (f"{indent}{line}" for line in more)
+
+
 def _reads(evidence: StatementEvidence) -> str:
     before, after = evidence.before, evidence.after
+    if evidence.is_alone:
+        return (
+            f"{format_count(after.read_per_s)} blocks read per second,"
+            f" {format_count(after.touched_per_call)} touched per call"
+        )
     return (
         f"{format_count(before.read_per_s)} → {format_count(after.read_per_s)} blocks read per"
         f" second, {format_count(before.touched_per_call)} →"
@@ -113,6 +155,7 @@ def _reads(evidence: StatementEvidence) -> str:
 def _figures(each: ExplainedStatement) -> Iterator[tuple[str, str, Figure]]:
     """Yield cause, certainty and figure: first those of each finding."""
     before, after = each.evidence.before, each.evidence.after
+    findings = (*each.answer.findings, *each.answer.standing)
     own = (
         ("calls per second", before.calls_per_s, after.calls_per_s),
         ("rows per call", before.rows_per_call, after.rows_per_call),
@@ -122,12 +165,12 @@ def _figures(each: ExplainedStatement) -> Iterator[tuple[str, str, Figure]]:
         ("blocks of spill files per call", before.temp_per_call, after.temp_per_call),
     )
     names = {name for name, *_ in own}
-    for finding in each.answer.findings:
+    for finding in findings:
         for figure in finding.figures:
             if figure.name not in names:
                 yield finding.cause, finding.certainty, figure
     yield from (("", "", Figure(*values)) for values in own)
-    evidence = {figure.name for finding in each.answer.findings for figure in finding.figures}
+    evidence = {figure.name for finding in findings for figure in finding.figures}
     for table in each.evidence.tables:
         if table.foreign_key and not any(table.name in name for name in evidence):
             continue  # it references a table of the statement, and has nothing to do with the cause
@@ -185,18 +228,34 @@ def _records(each: ExplainedStatement) -> Iterator[tuple[Any, ...]]:
             figure.before,
             figure.after,
         )
+    for proposed in each.fixes:
+        found = proposed.fix.prediction
+        if found is not None and found.point is not None:
+            figure_name = f"predicted blocks touched per call: {proposed.fix.sentence}"
+            now = evidence.after.touched_per_call
+            yield (
+                evidence.key,
+                evidence.category,
+                evidence.name,
+                proposed.finding.cause,
+                proposed.finding.certainty,
+                figure_name,
+                now,
+                found.point,
+            )
     for root in each.roots:
         yield from _records(root)
 
 
 def _object(report: WhyReport) -> dict[str, Any]:
     return {
-        "before": _window(report.before),
+        "before": None if report.before is None else _window(report.before),
         "after": _window(report.after),
         "preset": preset_object(report.preset),
         "certainties": [str(each) for each in Certainty],
         "missing": list(report.missing),
         "statements": [_statement(each) for each in report.statements],
+        "yesterday": None if report.yesterday is None else _object(report.yesterday),
     }
 
 
@@ -217,17 +276,20 @@ def _statement(each: ExplainedStatement) -> dict[str, Any]:
         "query": each.evidence.name,
         "outcome": str(each.answer.outcome),
         "grown": [str(term) for term in each.answer.terms],
-        "findings": [
-            {
-                "cause": str(finding.cause),
-                "certainty": str(finding.certainty),
-                "sentences": list(finding.sentences),
-                "figures": [_figure(figure) for figure in finding.figures],
-            }
-            for finding in each.answer.findings
-        ],
+        "findings": [_finding_object(finding) for finding in each.answer.findings],
         "figures": [_figure(figure) for _, _, figure in _figures(each)],
+        "standing": [_finding_object(finding) for finding in each.answer.standing],
+        "fixes": [fix_object(fix, each.evidence) for fix in each.fixes],
         "roots": [_statement(root) for root in each.roots],
+    }
+
+
+def _finding_object(finding: CauseFinding) -> dict[str, Any]:
+    return {
+        "cause": str(finding.cause),
+        "certainty": str(finding.certainty),
+        "sentences": list(finding.sentences),
+        "figures": [_figure(figure) for figure in finding.figures],
     }
 
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pgiostat.analysis.rank import By, Ranking, Totals, group_of, index_key, server_prefix
 from pgiostat.analysis.relation_activity import IndexActivity, RelationTotals, TableActivity
-from pgiostat.history.read.definitions import Definitions, definitions_at
+from pgiostat.history.read.definitions import DefinitionHistory, Definitions
 from pgiostat.history.read.history import History
 from pgiostat.history.read.relation_totals import relation_totals
 from pgiostat.history.read.window_totals import WindowTotals
@@ -51,9 +51,10 @@ def with_activity(
                 if each.dbid == part.dbid
             }
         else:
-            definitions = definitions_at(history.dimension("definition"), totals.window.until)
+            recorded = DefinitionHistory(history.dimension("definition"), server)
+            definitions = recorded.at(totals.window.until, or_first=True)
             here = [each for each in counted[server].indexes() if each.dbid == part.dbid]
-            of_server = _indexes(here, definitions.get(server, Definitions()), prefix)
+            of_server = _indexes(here, definitions, prefix)
         # Two servers of one label are one row: there is no activity of both.
         repeated |= found.keys() & of_server.keys()
         found |= of_server

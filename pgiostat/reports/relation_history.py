@@ -1,9 +1,7 @@
-"""Tables and indexes of a history over time windows: what they counted, how they were defined."""
+"""What tables and indexes of a history counted in each of several time windows."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,11 +12,10 @@ from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.statistics.counter_table import CounterTable
 from pgiostat.statistics.counters import INDEX_STATS, TABLE_STATS
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.units import MICROSECOND
 
-__all__ = ["DefinitionHistory", "RelationWindow", "TableKey", "relation_windows", "vacuumed"]
+__all__ = ["RelationWindow", "TableKey", "relation_windows", "vacuumed"]
 
 TableKey = tuple[int, int]
 """(dbid, oid)."""
@@ -119,64 +116,3 @@ def vacuumed(history: History, window: Window, server_id: int) -> set[TableKey]:
         for dbid, relid, vacuums, analyzes in zip(*columns, strict=True)
         if vacuums or analyzes
     }
-
-
-class DefinitionHistory:
-    """The definitions of a server over time.
-
-    Args:
-        rows: Rows of the dimension table `definition`.
-        server_id: The server.
-    """
-
-    def __init__(self, rows: Iterable[Mapping[str, Any]], server_id: int) -> None:
-        own = [row for row in rows if row["server_id"] == server_id]
-        names = ("dbid", "kind", "oid", "owner", "name", "text", "detail")
-        self._rows: list[tuple[datetime, Definition]] = sorted(
-            ((row["since"], Definition(*(row[name] for name in names))) for row in own),
-            key=lambda pair: pair[0],
-        )
-
-    def at(self, instant: datetime) -> dict[DefinitionKey, Definition]:
-        """Return the definitions in force at an instant."""
-        found = {each.key: each for since, each in self._rows if since <= instant}
-        return {key: each for key, each in found.items() if each.text is not None}
-
-    def indexes_in(self, window: Window, table: TableKey) -> tuple[Definition, ...] | None:
-        """Return the indexes that a table had at any time of a window.
-
-        Returns:
-            Their definitions; None if no index of that database was known yet.
-        """
-        known = [
-            (since, each)
-            for since, each in self._rows
-            if since <= window.until and each.kind == Kind.INDEX and each.dbid == table[0]
-        ]
-        if not known:
-            return None
-        found: dict[DefinitionKey, Definition] = {}
-        for since, each in known:
-            if each.owner != table[1]:
-                continue
-            if each.text is not None:
-                found[each.key] = each
-            elif since <= window.since:
-                found.pop(each.key, None)
-        return tuple(found.values())
-
-    def indexes_at(self, instant: datetime, table: TableKey) -> tuple[Definition, ...]:
-        """Return the indexes of a table at an instant."""
-        return tuple(
-            each
-            for each in self.at(instant).values()
-            if (each.kind, each.dbid, each.owner) == (Kind.INDEX, *table)
-        )
-
-    def referencing(self, instant: datetime, table: TableKey) -> list[Definition]:
-        """Return the foreign keys that reference a table."""
-        return [
-            each
-            for each in self.at(instant).values()
-            if (each.kind, each.dbid, each.detail) == (Kind.FOREIGN_KEY, table[0], str(table[1]))
-        ]

@@ -7,26 +7,24 @@ from datetime import timedelta
 from pgiostat.analysis.why import Cause, Explanation, explain
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.errors import ExitStatus, PgiostatError
+from pgiostat.history.read.definitions import DefinitionHistory
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
-from pgiostat.reports.relation_history import DefinitionHistory, relation_windows
-from pgiostat.reports.why_evidence import (
-    Groups,
-    Sources,
-    StatementGroup,
-    TableNames,
-    evidence_of,
-    groups_of,
-)
+from pgiostat.reports.relation_history import relation_windows
+from pgiostat.reports.why_evidence import evidence_of
+from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
+from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
+from pgiostat.reports.why_tables import Sources, TableNames
 from pgiostat.statistics.names import Describe, Names, preset_of
 from pgiostat.statistics.preset import PresetInForce
 
-__all__ = ["ExplainedStatement", "WhyReport", "why_report", "window_before"]
+__all__ = ["ExplainedStatement", "WhyReport", "why_report", "window_before", "with_yesterday"]
 
 MOST = 5
 _LONGEST_CHAIN = 3
 BEFORE = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,13 @@ class ExplainedStatement:
         evidence: What is known of it.
         answer: Whether a cause was found, and which.
         roots: Where another statement is the cause: that one, explained in its turn.
+        fixes: The ways out of its causes.
     """
 
     evidence: StatementEvidence
     answer: Explanation
     roots: tuple["ExplainedStatement", ...] = ()
+    fixes: tuple[ProposedFix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,21 @@ class WhyReport:
     """Why statements read more.
 
     Attributes:
-        before: The totals of the window before.
+        before: The totals of the window before; None without one.
         after: The totals of the window after.
         statements: The statements, the one first that reads most.
         missing: Sentences on what could not be looked at.
         preset: The preset of rules in force.
+        yesterday: The same statements compared with the same time yesterday; None if that was not
+            collected, or another window was chosen.
     """
 
-    before: WindowTotals
+    before: WindowTotals | None
     after: WindowTotals
     statements: tuple[ExplainedStatement, ...]
     missing: tuple[str, ...] = ()
     preset: PresetInForce | None = None
+    yesterday: "WhyReport | None" = None
 
 
 def window_before(after: Window, length: timedelta = BEFORE) -> Window:
@@ -68,9 +71,42 @@ def window_before(after: Window, length: timedelta = BEFORE) -> Window:
     return replace(after, since=after.since - length, until=after.since)
 
 
+def with_yesterday(
+    report: WhyReport,
+    history: History,
+    *,
+    describe: Describe,
+    table_names: TableNames,
+    target: str = "",
+) -> WhyReport:
+    """Return a report that also compares its window with the same time yesterday.
+
+    Args:
+        report: The report.
+        history: Where the intervals are.
+        describe: Returns the category of a statement, by the current rules.
+        table_names: How tables are found in texts.
+        target: As for why_report.
+
+    Raises:
+        PgiostatError: As why_report does, but not if nothing was collected yesterday.
+    """
+    after = report.after.window
+    before = replace(after, since=after.since - DAY, until=after.until - DAY)
+    try:
+        found = why_report(
+            history, before, after, describe=describe, table_names=table_names, target=target
+        )
+    except PgiostatError as error:
+        if error.slug not in {"window-empty", "label-unknown"}:
+            raise
+        return report
+    return replace(report, yesterday=found)
+
+
 def why_report(
     history: History,
-    before: Window,
+    before: Window | None,
     after: Window,
     *,
     describe: Describe,
@@ -81,7 +117,7 @@ def why_report(
 
     Args:
         history: Where the intervals are.
-        before: The window to compare with.
+        before: The window to compare with; None names only what one window shows by itself.
         after: The window to explain.
         describe: Returns the category of a statement, by the current rules.
         table_names: How tables are found in texts.
@@ -92,7 +128,7 @@ def why_report(
         PgiostatError: statement-unknown, windows-overlap, window-empty, label-unknown,
             history-empty, history-unreadable.
     """
-    if before.until > after.since:
+    if before is not None and before.until > after.since:
         raise PgiostatError(
             "the window before ends after the other one begins",
             hint="Choose windows that do not overlap.",
@@ -106,15 +142,16 @@ def why_report(
 
 def _report(
     history: History,
-    windows: tuple[Window, Window],
+    windows: tuple[Window | None, Window],
     describe: Describe,
     table_names: TableNames,
     target: str,
 ) -> WhyReport:
-    before, after = (history.totals(each) for each in windows)
+    after = history.totals(windows[1])
+    before = None if windows[0] is None else history.totals(windows[0])
     server_id = _server(before, after)
     names = history.names(describe, after.window).get(server_id, Names())
-    groups = groups_of(history, (before, after), server_id, names)
+    groups = groups_of(history, before, after, server_id, names)
     definitions = DefinitionHistory(history.dimension("definition"), server_id)
     sources = Sources(history, server_id, names, before, after, groups, definitions, table_names)
     chosen = _chosen(groups, target)
@@ -128,7 +165,7 @@ def _report(
     )
 
 
-def _server(before: WindowTotals, after: WindowTotals) -> int:
+def _server(before: WindowTotals | None, after: WindowTotals) -> int:
     """Return the server that was watched in both windows."""
     if len({each.label for each in after.servers}) > 1:
         raise PgiostatError(
@@ -137,7 +174,7 @@ def _server(before: WindowTotals, after: WindowTotals) -> int:
             slug="option-invalid",
             status=ExitStatus.USAGE,
         )
-    both = [each for each in after.counted if each in before.counted]
+    both = [each for each in after.counted if before is None or each in before.counted]
     if not both:
         raise PgiostatError(
             "no server was watched in both windows",
@@ -189,35 +226,34 @@ def _explained(
     if len(passed) >= _LONGEST_CHAIN:
         culprits = []
     roots = tuple(_explained(sources, each, passed) for each in evidence_of(sources, culprits))
-    return ExplainedStatement(evidence, answer, roots)
+    return ExplainedStatement(evidence, answer, roots, proposed_fixes(evidence, answer))
 
 
 def _missing(sources: Sources, explained: Sequence[ExplainedStatement]) -> list[str]:
     """Return sentences on what could not be looked at, and what would let it."""
     missing = []
-    counted = [
-        window.is_counted
-        for window in relation_windows(
-            sources.history,
-            (sources.before.window, sources.after.window),
-            sources.server_id,
-            (),
-            {},
-        )
-    ]
-    if not all(counted):
+    before, after = sources.before, sources.after
+    sides = [each for each in (before, after) if each is not None]
+    windows = [each.window for each in sides]
+    read = relation_windows(sources.history, windows, sources.server_id, (), {})
+    is_counted = all(each.is_counted for each in read)
+    if not is_counted:
         missing.append(
             "the history has no counters of tables and indexes in one of the windows: collect them"
             " with pgiostat collect --tables-interval 60s"
         )
-    elif not sources.definitions.at(sources.before.window.until):
+    elif before is not None and not sources.definitions.at(before.window.until).by_key:
         missing.append(
             "the history has no definitions of the window before: a dropped index or a changed"
             " setting cannot be found"
         )
+    if before is None:
+        missing.append(
+            "there is no window before: only what one window shows by itself is named; a history"
+            " of pgiostat collect has one"
+        )
     if any(
-        None in {ids[2] for ids in side.counted[sources.server_id].statements}
-        for side in (sources.before, sources.after)
+        None in {ids[2] for ids in side.counted[sources.server_id].statements} for side in sides
     ):
         missing.append(
             "some statements are hidden from the collector's role: GRANT pg_read_all_stats TO it"
@@ -226,6 +262,6 @@ def _missing(sources: Sources, explained: Sequence[ExplainedStatement]) -> list[
         "no table of this statement is known, so only its own counts were looked at:"
         f" {each.evidence.name}"
         for each in explained
-        if all(counted) and not each.evidence.tables
+        if is_counted and not each.evidence.tables
     ]
     return missing

@@ -1,198 +1,40 @@
 """The evidence for the causes of reads, from two windows of a history."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.rank import By, group_of
 from pgiostat.analysis.why.evidence import (
     Neighbour,
     ServerFacts,
     SettingChange,
     StatementEvidence,
-    TableEvidence,
-    Usage,
 )
-from pgiostat.errors import PgiostatError
-from pgiostat.history.read.history import History
-from pgiostat.history.read.window_totals import WindowTotals
-from pgiostat.history.read.windows import Window
-from pgiostat.reports.relation_history import (
-    DefinitionHistory,
-    RelationWindow,
-    TableKey,
-    relation_windows,
-    vacuumed,
-)
-from pgiostat.reports.steps import Ids, resample, step_for
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
-from pgiostat.statistics.names import OWN, Names
-from pgiostat.statistics.statement import split_action
+from pgiostat.history.read.definitions import Definitions
+from pgiostat.reports.relation_history import RelationWindow, relation_windows, vacuumed
+from pgiostat.reports.why_groups import StatementGroup
+from pgiostat.reports.why_tables import NamedTables, Sources
+from pgiostat.units import bytes_of_setting
 
-__all__ = ["Groups", "Sources", "StatementGroup", "TableNames", "evidence_of", "groups_of"]
+__all__ = ["evidence_of"]
 
-_UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _START_TIME = "start_time"
-
-
-class TableNames(NamedTuple):
-    """How tables are found in texts, and relations by these names: as queries.tables does it."""
-
-    of: Callable[[str], frozenset[str]]
-    resolver: Callable[[Iterable[tuple[int, str, str]]], Callable[[Iterable[str]], frozenset[int]]]
-
-
-@dataclass(slots=True)
-class StatementGroup:
-    """The statements of a fingerprint in both windows.
-
-    Attributes:
-        number: Its place among them.
-        key: Its fingerprint.
-        text: Its normalized text.
-        category: Its category.
-        verb: What it does.
-        dbids: Its databases.
-        queryids: Its queryids.
-        sides: What it counted in the window before and after.
-    """
-
-    number: int
-    key: str
-    text: str
-    category: str
-    verb: str
-    dbids: set[int] = field(default_factory=set)
-    queryids: set[int] = field(default_factory=set)
-    sides: list[Usage] = field(default_factory=list)
-
-
-Groups = Mapping[str, StatementGroup]
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the evidence comes from.
-
-    Attributes:
-        history: The history.
-        server_id: The server.
-        names: What its ids mean.
-        before: The totals of the window before.
-        after: The totals of the window after.
-        groups: The statements of both, without our own.
-        definitions: The definitions of indexes, foreign keys and settings.
-        table_names: How tables are found in texts.
-    """
-
-    history: History
-    server_id: int
-    names: Names
-    before: WindowTotals
-    after: WindowTotals
-    groups: Groups
-    definitions: DefinitionHistory
-    table_names: TableNames
-
-    @property
-    def whole(self) -> Window:
-        """From the start of the window before to the end of the window after."""
-        return Window(self.before.window.since, self.after.window.until)
-
-
-def groups_of(
-    history: History, sides: Sequence[WindowTotals], server_id: int, names: Names
-) -> dict[str, StatementGroup]:
-    """Return the statements of two windows by fingerprint, without our own and hidden ones."""
-    groups: dict[str, StatementGroup] = {}
-    numbers = [
-        [_number(groups, ids, names) for ids in side.counted[server_id].statements]
-        for side in sides
-    ]
-    step = step_for(*sides)
-    rest = len(groups)
-    for side, of_side in zip(sides, numbers, strict=True):
-        placed = [rest if number is None else number for number in of_side]
-        steps = _stepped(history, side, server_id, placed, count=rest + 1, step=step)
-        counted = side.counted[server_id]
-        sums = [[0] * len(FIELDS) for _ in groups]
-        for number, amounts in zip(of_side, counted.statement_amounts.T.tolist(), strict=True):
-            if number is not None:
-                sums[number] = [a + b for a, b in zip(sums[number], amounts, strict=True)]
-        for number, (group, amounts) in enumerate(zip(groups.values(), sums, strict=True)):
-            group.sides.append(_usage(counted.seconds, amounts, steps[number] if steps else []))
-    return groups
-
-
-def _number(groups: dict[str, StatementGroup], ids: Ids, names: Names) -> int | None:
-    userid, dbid, queryid = ids
-    if queryid is None:
-        return None
-    known = names.described((userid, dbid, queryid))
-    if known.category == OWN:
-        return None
-    key = group_of(By.FINGERPRINT, ids, names)[0]
-    if key not in groups:
-        text = known.text or names.placeholder((userid, dbid, queryid))
-        groups[key] = StatementGroup(
-            len(groups), key, text, known.category, split_action(known.action)[0]
-        )
-    groups[key].dbids.add(dbid)
-    groups[key].queryids.add(queryid)
-    return groups[key].number
-
-
-def _stepped(
-    history: History,
-    side: WindowTotals,
-    server_id: int,
-    numbers: Sequence[int],
-    *,
-    count: int,
-    step: timedelta,
-) -> list[list[list[int]]]:
-    """Return the amounts by group, step and field; nothing if only hourly totals are left."""
-    of_server = {server: [count - 1] * len(t.statements) for server, t in side.counted.items()}
-    try:
-        steps = resample(history, side, of_server | {server_id: numbers}, count, step)
-    except PgiostatError as error:
-        if error.slug != "step-too-short":
-            raise
-        return []
-    found: list[list[list[int]]] = steps.amounts.transpose(1, 2, 0).tolist()
-    return found
-
-
-def _usage(seconds: float, amounts: Sequence[int], steps: Sequence[Sequence[int]]) -> Usage:
-    def named(values: Sequence[int]) -> dict[str, int]:
-        return dict(zip(FIELDS, values, strict=True))
-
-    def blocks(values: dict[str, int]) -> tuple[int, int, int]:
-        read = values["shared_blks_read"]
-        return values["calls"], read, read + values["shared_blks_hit"]
-
-    whole = named(amounts)
-    calls, read, touched = blocks(whole)
-    in_steps = tuple(blocks(named(each)) for each in steps)
-    rows, temp = whole["rows"], whole["temp_blks_read"]
-    return Usage(seconds, calls, rows, read, touched, temp, in_steps)
 
 
 def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence]:
     """Return the evidence on some statements; their tables are read together."""
-    found = _Tables(sources)
+    found = NamedTables(sources)
     tables = {key: found.touched(sources.groups[key]) for key in keys}
     wanted = {each for of_statement in tables.values() for each in of_statement}
+    first = sources.whole if sources.before is None else sources.before.window
     windows = relation_windows(
         sources.history,
-        (sources.before.window, sources.after.window, sources.whole),
+        (first, sources.after.window, sources.whole),
         sources.server_id,
         wanted,
         found.toast_of,
     )
+    if sources.before is None:
+        windows[0] = RelationWindow({}, 0.0)
     if not all(each.is_counted for each in windows):
         tables = {key: {} for key in keys}  # unknown is not zero
     users = found.users(sources.groups, wanted)
@@ -200,7 +42,7 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
     for key in keys:
         group = sources.groups[key]
         of_statement = tuple(
-            found.evidence(table, how, windows, [n for k, n in users[table] if k != key])
+            found.evidence(table, how, windows, users[table], key)
             for table, how in tables[key].items()
         )
         others = tuple(
@@ -220,108 +62,23 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
                 tables=of_statement,
                 neighbours=others,
                 server=_server_facts(sources, group, found),
+                is_alone=sources.before is None,
             )
         )
     return made
 
 
-class _How(NamedTuple):
-    """How a table belongs to a statement."""
-
-    partition_of: str = ""
-    foreign_key: str = ""
-
-
-class _Tables:
-    """The tables of a server by name."""
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-        here, names = sources.after.sampled.dbid, sources.names
-        relations = {(here, oid): each for oid, each in names.relations.items()}
-        relations |= {key: each[:4] for key, each in names.elsewhere.items()}
-        self.named: dict[TableKey, tuple[str, str]] = {
-            (dbid, owner): (schema, name)
-            for (dbid, _), (owner, schema, name, _) in relations.items()
-        }
-        self.toast_of = {key: each[0] for key, each in relations.items() if each[3] == "toast"}
-        self._keys = [*self.named]
-        self._find = sources.table_names.resolver(
-            (number, *self.named[key]) for number, key in enumerate(self._keys)
-        )
-
-    def name(self, key: TableKey) -> str:
-        """Return schema and name of a table."""
-        schema, name = self.named.get(key, ("", f"oid {key[1]}"))
-        return f"{schema}.{name}" if schema and schema != "public" else name
-
-    def touched(self, group: StatementGroup) -> dict[TableKey, _How]:
-        """Return the tables of a statement, and those that reference them."""
-        found: dict[TableKey, _How] = {}
-        for written in self._sources.table_names.of(group.text):
-            for number in self._find([written]):
-                key = self._keys[number]
-                if key[0] in group.dbids:
-                    is_part = written.rpartition(".")[2] != self.named[key][1]
-                    found[key] = _How(partition_of=written if is_part else "")
-        until = self._sources.after.window.until
-        for table in [*found]:
-            for each in self._sources.definitions.referencing(until, table):
-                found.setdefault((each.dbid, each.owner), _How(foreign_key=each.name))
-        return found
-
-    def users(
-        self, groups: Groups, wanted: Iterable[TableKey]
-    ) -> dict[TableKey, list[tuple[str, str]]]:
-        """Return the statements that name each of some tables: key and text."""
-        found: dict[TableKey, list[tuple[str, str]]] = {key: [] for key in wanted}
-        for group in groups.values():
-            for number in self._find(self._sources.table_names.of(group.text)):
-                key = self._keys[number]
-                if key in found and key[0] in group.dbids:
-                    found[key].append((group.key, group.text))
-        return found
-
-    def evidence(
-        self,
-        key: TableKey,
-        how: _How,
-        windows: Sequence[RelationWindow],
-        shared_with: Sequence[str],
-    ) -> TableEvidence:
-        """Return what is known of a table."""
-        definitions, names = self._sources.definitions, self._sources.names
-        before, after, whole = (each.of(key) for each in windows)
-        oids = {each.indexrelid for side in (before, after) for each in side.indexes}
-        indexes_before = definitions.indexes_in(self._sources.before.window, key)
-        indexes_after = definitions.indexes_at(self._sources.after.window.until, key)
-        own = {each.oid: each.name for each in (*(indexes_before or ()), *indexes_after)}
-        index_names = {oid: names.index_names[oid] for oid in oids if oid in names.index_names}
-        return TableEvidence(
-            self.name(key),
-            before,
-            after,
-            whole,
-            how.partition_of,
-            how.foreign_key,
-            index_names | own,
-            indexes_before,
-            indexes_after,
-            tuple(shared_with),
-        )
-
-
-def _server_facts(sources: Sources, group: StatementGroup, tables: _Tables) -> ServerFacts:
+def _server_facts(sources: Sources, group: StatementGroup, tables: NamedTables) -> ServerFacts:
     before, after = sources.before, sources.after
-    then = sources.definitions.at(before.window.until)
+    then = Definitions() if before is None else sources.definitions.at(before.window.until)
     now = sources.definitions.at(after.window.until)
-    server = {each.name: each.text or "" for each in now.values() if _of_server(each)}
+    server = now.of_server()
     vacuums = vacuumed(sources.history, after.window, sources.server_id)
     sampled = after.sampled
     outside = sampled.server_blocks - sampled.statement_blocks
     return ServerFacts(
         buffers=_blocks(server.get("shared_buffers", ""), sampled.block_size),
-        started=_started(server.get(_START_TIME, ""), before.window.since),
+        started=_started(server.get(_START_TIME, ""), sources.whole.since),
         settings=_changes(then, now, group.dbids),
         work_mem=server.get("work_mem", ""),
         outside_share=outside / sampled.server_blocks if sampled.server_blocks else None,
@@ -329,13 +86,9 @@ def _server_facts(sources: Sources, group: StatementGroup, tables: _Tables) -> S
     )
 
 
-def _of_server(each: Definition) -> bool:
-    return each.kind in {Kind.SETTING, Kind.SERVER} and not each.oid and not each.owner
-
-
 def _blocks(size: str, block_size: int) -> int | None:
-    found = re.fullmatch(r"(\d+)\s*(B|kB|MB|GB|TB)", size)
-    return int(found[1]) * _UNITS[found[2]] // block_size if found else None
+    found = bytes_of_setting(size)
+    return None if found is None else found // block_size
 
 
 def _started(text: str, since: datetime) -> datetime | None:
@@ -346,25 +99,17 @@ def _started(text: str, since: datetime) -> datetime | None:
     return started if started > since else None
 
 
-def _changes(
-    then: Mapping[DefinitionKey, Definition],
-    now: Mapping[DefinitionKey, Definition],
-    dbids: set[int],
-) -> tuple[SettingChange, ...]:
+def _changes(then: Definitions, now: Definitions, dbids: set[int]) -> tuple[SettingChange, ...]:
     """Return the settings of a statement's databases that changed, of all and of single roles."""
     settings = [
-        {
-            key: each
-            for key, each in side.items()
-            if each.kind == Kind.SETTING and (not each.oid or each.oid in dbids)
-        }
+        {each.key: each.text for each in side.settings() if not each.oid or each.oid in dbids}
         for side in (then, now)
     ]
     if not settings[0]:
         return ()
     changes = []
     for key in sorted({*settings[0], *settings[1]}):
-        old, new = (side[key].text if key in side else None for side in settings)
+        old, new = (side.get(key) for side in settings)
         if old != new:
             changes.append(SettingChange(key[-1], old, new))
     return tuple(changes)

@@ -1,20 +1,21 @@
 """The parts of a database that decide what statements read, and how they change.
 
-Definitions of indexes, foreign keys, planner settings and the server's start: they are kept when
-they change, each with the time at which the change was found.
+Definitions of columns, indexes, foreign keys, planner settings and the server's start: they are
+kept when they change, each with the time at which the change was found.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["PLANNER_SETTINGS", "Definition", "DefinitionKey", "Kind", "changes"]
+__all__ = ["OF_TABLES", "PLANNER_SETTINGS", "Definition", "DefinitionKey", "Kind", "changes"]
 
 
 class Kind(StrEnum):
     """What is defined.
 
     Attributes:
+        COLUMNS: The columns of a table with their types; oid and owner are the table.
         INDEX: An index; owner is its table.
         FOREIGN_KEY: A foreign key; owner is the referencing table.
         SETTING: A setting that decides plans or reads; oid is the database and owner the role for
@@ -22,11 +23,15 @@ class Kind(StrEnum):
         SERVER: A fact of the server: start_time.
     """
 
+    COLUMNS = "columns"
     INDEX = "index"
     FOREIGN_KEY = "foreign key"
     SETTING = "setting"
     SERVER = "server"
 
+
+OF_TABLES = (Kind.COLUMNS, Kind.INDEX, Kind.FOREIGN_KEY)
+"""What belongs to a table."""
 
 DefinitionKey = tuple[int, str, int, int, str]
 """(dbid, kind, oid, owner, name); name is empty for what an oid identifies."""
@@ -44,7 +49,7 @@ class Definition:
         name: Its name.
         text: The definition as the server writes it; None if it was dropped.
         detail: Of an index "primary key", "unique" or "invalid"; of a foreign key the oid of the
-            referenced table.
+            referenced table; of columns the storage options of the table.
     """
 
     dbid: int
@@ -58,7 +63,7 @@ class Definition:
     @property
     def key(self) -> DefinitionKey:
         """What stays the same when it changes; a new owner or name of a setting is another one."""
-        has_oid = self.kind in {Kind.INDEX, Kind.FOREIGN_KEY}
+        has_oid = self.kind in OF_TABLES
         return (self.dbid, self.kind, self.oid, self.owner, "" if has_oid else self.name)
 
 

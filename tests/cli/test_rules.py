@@ -301,7 +301,7 @@ def test_a_whole_server_is_told_by_category_the_biggest_unknown_first(
         "statement that reads most",
     ]
     biggest = next(line for line in told if line.startswith("insert parcel"))
-    assert biggest.endswith("insert into parcel (id) values (?)")
+    assert biggest.endswith("insert parcel · (id)")
     begins = next(
         i for i, line in enumerate(told) if line.endswith("statement that matches no rule")
     )

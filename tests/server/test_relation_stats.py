@@ -394,6 +394,7 @@ def test_definitions_are_reported_when_they_change(sampled: Sampled) -> None:
     assert changed is not None
     dbid = sampled.watched.collector.session.server.dbid
     assert {(each.kind, each.name, each.text) for each in changed.definitions} == {
+        ("columns", "lines", "order_id integer, n integer"),
         ("index", "orders_customer", None),
         (
             "index",

@@ -5,7 +5,7 @@ add one, add its module and its place in that list.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pgiostat.analysis.why import (
@@ -25,6 +25,7 @@ from pgiostat.analysis.why import (
     scattered_rows,
     sequential_scan,
     spill,
+    standing,
     toast,
     vacuum,
     visibility_map,
@@ -78,12 +79,14 @@ class WhyOutcome(StrEnum):
         NO_CAUSE: It reads more, and no cause fits.
         NO_GROWTH: Nothing grew by more than chance.
         NOT_ENOUGH: The windows are too short, or have too few calls.
+        ONE_WINDOW: There is no window to compare with.
     """
 
     FOUND = "cause found"
     NO_CAUSE = "no cause found"
     NO_GROWTH = "no growth"
     NOT_ENOUGH = "not enough data"
+    ONE_WINDOW = "one window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,31 @@ class Explanation:
         outcome: Whether a cause was found.
         terms: What grew, the one first that added most reads.
         findings: A cause for each of these at most; the first is the main one.
+        standing: Causes that the window after shows by itself, whether or not anything grew.
     """
 
     outcome: WhyOutcome
     terms: tuple[Term, ...] = ()
     findings: tuple[CauseFinding, ...] = ()
+    standing: tuple[CauseFinding, ...] = ()
 
 
 def explain(evidence: StatementEvidence) -> Explanation:
     """Return why a statement reads more in the window after than in the one before."""
+    is_alone = evidence.is_alone and enough(evidence.after)
+    found = Explanation(WhyOutcome.ONE_WINDOW) if is_alone else _grown(evidence)
+    named = {each.cause for each in found.findings}
+    tables = {each.table for each in found.findings} - {""}
+    stands = tuple(
+        each
+        for each in standing.find(evidence)
+        # What changed about a table explains how it stands.
+        if each.cause not in named and each.table not in tables
+    )
+    return replace(found, standing=stands)
+
+
+def _grown(evidence: StatementEvidence) -> Explanation:
     before, after = evidence.before, evidence.after
     if not enough(after) or before.seconds < LEAST_SECONDS:
         return Explanation(WhyOutcome.NOT_ENOUGH)

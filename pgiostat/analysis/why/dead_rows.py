@@ -7,6 +7,7 @@ __all__ = ["find"]
 
 LEAST_SHARE = 0.1
 LEAST_CHANGED = 0.2
+LEAST_FILLED = 0.5
 
 
 def find(evidence: StatementEvidence) -> CauseFinding | None:
@@ -16,7 +17,9 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
         live = table.whole.live_rows or 0
         changed = table.whole.count("n_tup_upd") + table.whole.count("n_tup_del")
         is_dead = new is not None and new >= LEAST_SHARE
-        if is_dead or (live and changed >= LEAST_CHANGED * live):
+        # A table that was filled again has another cause: its rows lie in another order.
+        is_filled = table.whole.count("n_tup_ins") >= LEAST_FILLED * live
+        if is_dead or (live and changed >= LEAST_CHANGED * live and not is_filled):
             return CauseFinding(
                 Cause.DEAD_ROWS,
                 Certainty.LIKELY,
@@ -35,5 +38,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                         table.after.blocks_per_row,
                     ),
                 ),
+                table=table.name,
             )
     return None

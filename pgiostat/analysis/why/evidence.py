@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
+from pgiostat.analysis.why.access import Column, TableAccess
 from pgiostat.statistics.definitions import Definition
 from pgiostat.units import per_second
 
@@ -101,10 +102,15 @@ class TableEvidence:
         partition_of: The partitioned table, if it is one of its partitions.
         foreign_key: The foreign key by which it references a table of the statement, if only that
             connects them.
+        foreign_key_columns: Its columns.
         index_names: Names of its indexes by oid.
         indexes_before: Definitions at the end of the window before; None if they were not recorded.
         indexes_after: Definitions at the end of the window after.
         shared_with: Other statements that use it.
+        columns: Its columns; empty if they are not known.
+        accesses: How the statement accesses it, by the blocks of its text.
+        updated: Columns that UPDATE statements set; None if their texts are not known.
+        sql_name: Its name as SQL has it.
     """
 
     name: str
@@ -113,10 +119,15 @@ class TableEvidence:
     whole: TableActivity
     partition_of: str = ""
     foreign_key: str = ""
+    foreign_key_columns: tuple[str, ...] = ()
     index_names: dict[int, str] = field(default_factory=dict)
     indexes_before: tuple[Definition, ...] | None = None
     indexes_after: tuple[Definition, ...] = ()
     shared_with: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    accesses: tuple[TableAccess, ...] = ()
+    updated: frozenset[str] | None = None
+    sql_name: str = ""
 
     @property
     def pages(self) -> int:
@@ -188,6 +199,7 @@ class StatementEvidence:
         tables: The tables that its text names, their partitions, and those that reference them.
         neighbours: The other statements of the server.
         server: What concerns the server as a whole.
+        is_alone: Whether there is no window before.
     """
 
     key: str
@@ -199,6 +211,7 @@ class StatementEvidence:
     tables: tuple[TableEvidence, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     server: ServerFacts = ServerFacts()
+    is_alone: bool = False
 
     @property
     def own_tables(self) -> tuple[TableEvidence, ...]:

@@ -64,6 +64,7 @@ class CauseFinding:
         sentences: The cause in words; the first one names it.
         figures: What moved, before and after.
         culprit: Key of another statement that is the reason; empty for none.
+        table: Name of the table that it is about; empty for none.
     """
 
     cause: Cause
@@ -71,3 +72,4 @@ class CauseFinding:
     sentences: tuple[str, ...]
     figures: tuple[Figure, ...] = ()
     culprit: str = ""
+    table: str = ""

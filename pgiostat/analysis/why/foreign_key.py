@@ -26,5 +26,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                     ),
                 ),
                 (Figure(f"sequential scans of {table.name} per call", old, new),),
+                table=table.name,
             )
     return None

@@ -37,5 +37,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                         Figure(f"blocks of {name} per scan", before, after),
                         Figure(f"size of {name} in blocks", None, new.relpages),
                     ),
+                    table=table.name,
                 )
     return None

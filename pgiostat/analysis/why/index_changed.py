@@ -72,4 +72,5 @@ def _finding(
             Figure(f"scans of {names} per second", *per_s),
             Figure(f"sequential scans of {table.name} per call", old_scans, new_scans),
         ),
+        table=table.name,
     )

@@ -36,5 +36,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                     ),
                 ),
                 (Figure(f"rows of {table.name} per index entry of bitmap scans", old, new),),
+                table=table.name,
             )
     return None

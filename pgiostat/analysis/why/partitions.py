@@ -37,5 +37,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                     Figure(f"scans of partitions of {parent} per call", old, new),
                     Figure(f"partitions of {parent} in use", used[0], used[1]),
                 ),
+                table=parts[0].name,
             )
     return None

@@ -4,7 +4,7 @@ from pgiostat.analysis.why.evidence import StatementEvidence, TableEvidence
 from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
 from pgiostat.analysis.why.index_changed import changed
 
-__all__ = ["find", "planner_settings"]
+__all__ = ["find", "is_of_planner", "planner_settings"]
 
 LEAST_SCANS = 0.3
 LEAST_PAGES = 8
@@ -12,14 +12,21 @@ MORE_INDEX_SCANS, FEWER_INDEX_SCANS = 0.5, 0.4
 _ANALYZED = ("analyze_count", "autoanalyze_count")
 
 
+def is_of_planner(setting: str) -> bool:
+    """Return whether the planner decides by a setting."""
+    return (
+        setting.startswith("enable_")
+        or setting.endswith("_cost")
+        or setting in {"work_mem", "effective_cache_size", "plan_cache_mode"}
+    )
+
+
 def planner_settings(evidence: StatementEvidence) -> list[str]:
     """Return sentences on changed settings of the planner."""
     return [
         f"{each.name} changed from {each.before or 'not set'} to {each.after or 'not set'}"
         for each in evidence.server.settings
-        if each.name.startswith("enable_")
-        or each.name.endswith("_cost")
-        or each.name in {"work_mem", "effective_cache_size", "plan_cache_mode"}
+        if is_of_planner(each.name)
     ]
 
 
@@ -37,7 +44,7 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
             )
             certainty = Certainty.LIKELY if table.shared_with else Certainty.CERTAIN
             reason = reasons or ["the reason is not known: a plan would tell"]
-            return CauseFinding(Cause.PLAN, certainty, (words, *reason), figures)
+            return CauseFinding(Cause.PLAN, certainty, (words, *reason), figures, table=table.name)
     return None
 
 

@@ -34,5 +34,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                         table.after.blocks_per_row,
                     ),
                 ),
+                table=table.name,
             )
     return None

@@ -25,5 +25,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                     "the history has no index definitions of the window before",
                 ),
                 (Figure(f"sequential scans of {table.name} per call", old, new),),
+                table=table.name,
             )
     return None

@@ -23,5 +23,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                 Certainty.LIKELY if table.shared_with else Certainty.CERTAIN,
                 (f"it reads large values of {table.name}, which are stored in its TOAST table",),
                 (Figure(f"TOAST blocks of {table.name} touched per second", old, new),),
+                table=table.name,
             )
     return None

@@ -39,5 +39,6 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
                     ),
                 ),
                 (Figure(f"share of entries of {name} with their row fetched", old, new),),
+                table=table.name,
             )
     return None

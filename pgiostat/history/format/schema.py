@@ -160,7 +160,9 @@ DEFINITIONS = pa.schema(
     [
         pa.field("server_id", pa.int64(), nullable=False),
         pa.field("dbid", pa.int64(), nullable=False),  # 0: of the whole server
-        pa.field("kind", pa.string(), nullable=False),  # index, foreign key, setting or server
+        pa.field(
+            "kind", pa.string(), nullable=False
+        ),  # columns, index, foreign key, setting or server
         pa.field("oid", pa.int64(), nullable=False),
         pa.field("owner", pa.int64(), nullable=False),  # the table; the role of a setting
         pa.field("name", pa.string(), nullable=False),

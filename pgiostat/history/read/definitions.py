@@ -1,4 +1,4 @@
-"""The definitions of a history: indexes, foreign keys and settings, as they changed."""
+"""The definitions of a history: columns, indexes, foreign keys and settings, as they changed."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from pgiostat.history.read.names import END
-from pgiostat.statistics.definitions import Definition, DefinitionKey, Kind
+from pgiostat.history.read.windows import Window
+from pgiostat.statistics.definitions import OF_TABLES, Definition, DefinitionKey, Kind
 from pgiostat.statistics.relation_names import RelationNames
 
-__all__ = ["Definitions", "definitions_at", "named_definition"]
+__all__ = ["DefinitionHistory", "Definitions", "named_definition"]
 
 _FIELDS = tuple(each.name for each in fields(Definition))
 
@@ -45,6 +46,16 @@ class Definitions:
         found = (each for each in self._there(kind) if (each.dbid, each.owner) == (dbid, table))
         return sorted(found, key=lambda each: (each.name, each.oid))
 
+    def columns(self, dbid: int, table: int) -> Definition | None:
+        """Return the columns of a table; None if they were never read, or the table was dropped."""
+        found = self.by_key.get((dbid, Kind.COLUMNS, table, table, ""))
+        return None if found is None or found.text is None else found
+
+    def referencing(self, dbid: int, table: int) -> list[Definition]:
+        """Return the foreign keys that reference a table."""
+        there = self._there(Kind.FOREIGN_KEY)
+        return [each for each in there if (each.dbid, each.detail) == (dbid, str(table))]
+
     def settings(self) -> list[Definition]:
         """Return the settings that decide plans and reads, by name.
 
@@ -53,25 +64,66 @@ class Definitions:
         found = self._there(Kind.SETTING)
         return sorted(found, key=lambda each: (each.name, each.oid, each.owner))
 
+    def of_server(self) -> dict[str, str]:
+        """Return the settings for all roles and databases, and start_time, by name."""
+        found = (*self._there(Kind.SETTING), *self._there(Kind.SERVER))
+        return {each.name: each.text or "" for each in found if not each.oid and not each.owner}
+
     def _there(self, kind: Kind) -> Iterator[Definition]:
         return (e for e in self.by_key.values() if e.kind == kind and e.text is not None)
 
 
-def definitions_at(rows: Iterable[Mapping[str, Any]], at: datetime = END) -> dict[int, Definitions]:
-    """Return the definitions at an instant, by server_id, from rows of the table definition.
+class DefinitionHistory:
+    """The definitions of one server over time.
 
     Args:
-        rows: The rows, as `History.dimension("definition")` returns them.
-        at: The instant. The first definition of an index also holds before it was read: it is read
-            when its table is first in use.
+        rows: Rows of the table definition, as `History.dimension("definition")` returns them.
+        server_id: The server.
     """
-    newest: dict[int, dict[DefinitionKey, Definition]] = {}
-    for row in sorted(rows, key=lambda row: row["since"]):
-        found = newest.setdefault(row["server_id"], {})
-        definition = Definition(**{name: row[name] for name in _FIELDS})
-        if row["since"] <= at or definition.key not in found:
-            found[definition.key] = definition
-    return {server: Definitions(found) for server, found in newest.items()}
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]], server_id: int) -> None:
+        own = [row for row in rows if row["server_id"] == server_id]
+        self._rows: list[tuple[datetime, Definition]] = sorted(
+            ((row["since"], Definition(**{name: row[name] for name in _FIELDS})) for row in own),
+            key=lambda pair: pair[0],
+        )
+
+    def at(self, instant: datetime = END, *, or_first: bool = False) -> Definitions:
+        """Return the definitions at an instant.
+
+        Args:
+            instant: The instant.
+            or_first: Whether the first definition also holds before it was read: a table's
+                definitions are read when it is first in use.
+        """
+        found: dict[DefinitionKey, Definition] = {}
+        for since, each in self._rows:
+            if since <= instant or (or_first and each.key not in found):
+                found[each.key] = each
+        return Definitions(found)
+
+    def indexes_in(self, window: Window, dbid: int, table: int) -> tuple[Definition, ...] | None:
+        """Return the indexes that a table had at any time of a window.
+
+        Returns:
+            Their definitions; None if no index of that database was known yet.
+        """
+        known = [
+            (since, each)
+            for since, each in self._rows
+            if since <= window.until and each.kind == Kind.INDEX and each.dbid == dbid
+        ]
+        if not known:
+            return None
+        found: dict[DefinitionKey, Definition] = {}
+        for since, each in known:
+            if each.owner != table:
+                continue
+            if each.text is not None:
+                found[each.key] = each
+            elif since <= window.since:
+                found.pop(each.key, None)
+        return tuple(found.values())
 
 
 def named_definition(row: Mapping[str, Any], relations: RelationNames) -> dict[str, Any]:
@@ -82,13 +134,13 @@ def named_definition(row: Mapping[str, Any], relations: RelationNames) -> dict[s
         relations: What ids mean on its server.
 
     Returns:
-        database (None for the whole server), kind, relation (the table of an index or a foreign
-        key), role (of a setting), name, oid (of an index or a foreign key), text (None if it was
-        dropped) and detail.
+        database (None for the whole server), kind, relation (the table of columns, an index or a
+        foreign key), role (of a setting), name, oid (of a table, index or foreign key), text (None
+        if it was dropped) and detail.
     """
     names = relations.names
     is_setting = row["kind"] == Kind.SETTING
-    is_of_table = row["kind"] in {Kind.INDEX, Kind.FOREIGN_KEY}
+    is_of_table = row["kind"] in OF_TABLES
     dbid, owner = row["oid"] if is_setting else row["dbid"], row["owner"]
     return {
         "database": names.shown_database(dbid) if dbid else None,

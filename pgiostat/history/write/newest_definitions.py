@@ -17,7 +17,7 @@ __all__ = ["newest_definitions"]
 
 
 def newest_definitions(layout: Layout, server: Server) -> dict[DefinitionKey, Definition]:
-    """Return the newest definition of each index, foreign key and setting, dropped ones too.
+    """Return the newest definitions of tables and settings, dropped ones too.
 
     A file that cannot be read costs its definitions: they are written a second time.
 

@@ -1,4 +1,4 @@
--- Definitions of the indexes and foreign keys of tables.
+-- Definitions of the columns, indexes and foreign keys of tables.
 SELECT /* pgiostat */
     'index' AS kind,
     i.indexrelid::pg_catalog.int8 AS oid,
@@ -23,3 +23,25 @@ SELECT
 FROM pg_catalog.pg_constraint AS k
 WHERE k.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog."char"
   AND k.conrelid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])
+UNION ALL
+SELECT
+    'columns',
+    t.oid::pg_catalog.int8,
+    t.oid::pg_catalog.int8,
+    t.relname::pg_catalog.text,
+    (
+        SELECT pg_catalog.string_agg(
+            pg_catalog.quote_ident(a.attname)
+                OPERATOR(pg_catalog.||) ' '::pg_catalog.text
+                OPERATOR(pg_catalog.||) pg_catalog.format_type(a.atttypid, a.atttypmod),
+            ', ' ORDER BY a.attnum
+        )
+        FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid OPERATOR(pg_catalog.=) t.oid
+          AND a.attnum OPERATOR(pg_catalog.>) 0
+          AND NOT a.attisdropped
+    ),
+    COALESCE(pg_catalog.array_to_string(t.reloptions, ', '), '')
+FROM pg_catalog.pg_class AS t
+WHERE t.oid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])
+  AND t.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog."char"[])

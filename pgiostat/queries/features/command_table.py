@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 
 from pgiostat.queries.features.walk import WORDS, Walk, plain
-from pgiostat.queries.fingerprint.words import words
+from pgiostat.queries.fingerprint import command_start
+from pgiostat.queries.fingerprint.words import STARTS_QUERY, words
 
-__all__ = ["command_table", "dotted_from", "truncated_tables"]
+__all__ = ["command_table", "created_table", "dotted_from", "truncated_tables"]
 
 _QUALIFIERS = words("table only concurrently if exists not materialized view")
+_KINDS_OF_TABLE = words("global local temp temporary unlogged")
+_HOLDS_ROWS = words("table materialized")
+_STARTS_ROWS = STARTS_QUERY | words("execute (")
 _BEFORE_TABLES = words("truncate table only")
 _NAMES_A_TABLE = words("truncate lock refresh vacuum analyze analyse cluster repack")
 _NAMES_A_KIND = words("alter reindex")
@@ -28,6 +32,25 @@ def command_table(walk: Walk) -> tuple[str, str]:
         is_table = texts[kind : kind + 1] == ["table"] and texts[kind + 1 : kind + 2] != ["all"]
         return (verb, _first_name(walk, kind + 1)) if is_table else ("", "")
     return (verb, _first_name(walk, 1)) if verb in _NAMES_A_TABLE else ("", "")
+
+
+def created_table(walk: Walk) -> str:
+    """Return the table or materialized view that CREATE fills from a query; empty for others.
+
+    An EXPLAIN may precede CREATE.
+    """
+    texts = walk.texts
+    start = command_start(texts)
+    if texts[start : start + 1] != ["create"]:
+        return ""
+    outside = list(_outside_options(texts, start + 1))
+    ends = (at for at in outside if texts[at] == "as" and texts[at + 1 :][:1])
+    end = next((at for at in ends if texts[at + 1] in _STARTS_ROWS), start)
+    if _HOLDS_ROWS.isdisjoint(texts[start:end]):
+        return ""
+    named = (at for at in outside if at < end and walk.kinds[at] in WORDS)
+    skipped = _QUALIFIERS | _KINDS_OF_TABLE
+    return next((dotted_from(walk, at) for at in named if texts[at] not in skipped), "")
 
 
 def truncated_tables(walk: Walk) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from pgiostat.queries.features.walk import WORDS, ColumnReference, Draft, Walk, plain, reads_nothing
 from pgiostat.queries.fingerprint import TableReference, TokenKind
 
-__all__ = ["note_conditions"]
+__all__ = ["COMPARISONS", "column_after", "column_before", "note_conditions"]
 
 COMPARISONS = frozenset({"<", ">", "<=", ">="})
 
@@ -17,7 +17,7 @@ def note_conditions(walk: Walk, draft: Draft, positions: list[int]) -> None:
             _comparison(walk, draft, position)
         elif text in {"between", "<@"}:
             start = position - (texts[position - 1] == "not")
-            for column in _before(walk, draft, start)[0]:
+            for column in column_before(walk, draft, start)[0]:
                 draft.add("where_range", column.name)
         elif text in {"in", "using"} and texts[position + 1 : position + 2] == ["("]:
             if text == "in":
@@ -32,7 +32,7 @@ def _comparison(walk: Walk, draft: Draft, position: int) -> None:
     after = walk.texts[position + 1] if position + 1 < len(walk.texts) else ""
     if text in COMPARISONS:
         if after == "all":
-            for column in _before(walk, draft, position)[0]:
+            for column in column_before(walk, draft, position)[0]:
                 draft.add("newest", column.name)
         else:
             _range(walk, draft, position)
@@ -57,7 +57,7 @@ def _listed(walk: Walk, draft: Draft, position: int, feature: str) -> None:
     )
     if query is not None and not reads_nothing(query):
         return  # IN (SELECT … FROM …): no list of the client's
-    columns, start = _before(walk, draft, position)
+    columns, start = column_before(walk, draft, position)
     if walk.texts[max(start - 1, 0)] == "not" or walk.texts[max(start - 2, 0) : start] == [
         "not",
         "(",
@@ -68,8 +68,8 @@ def _listed(walk: Walk, draft: Draft, position: int, feature: str) -> None:
 
 
 def _equal(walk: Walk, draft: Draft, position: int) -> None:
-    left = _before(walk, draft, position)[0]
-    right = _after(walk, position)
+    left = column_before(walk, draft, position)[0]
+    right = column_after(walk, position)
     for columns, others in ((left, right), (right, left)):
         for column in columns:
             if not others:
@@ -80,8 +80,8 @@ def _equal(walk: Walk, draft: Draft, position: int) -> None:
 
 
 def _range(walk: Walk, draft: Draft, position: int) -> None:
-    left = _before(walk, draft, position)[0]
-    right = _after(walk, position)
+    left = column_before(walk, draft, position)[0]
+    right = column_after(walk, position)
     for column in left + right:
         if not (left and right):
             draft.add("where_range", column.name)
@@ -90,7 +90,7 @@ def _range(walk: Walk, draft: Draft, position: int) -> None:
         draft.add("compared", left[0].name)
 
 
-def _before(walk: Walk, draft: Draft, position: int) -> tuple[list[ColumnReference], int]:
+def column_before(walk: Walk, draft: Draft, position: int) -> tuple[list[ColumnReference], int]:
     """Return the columns of a column or row that ends before a position, and its start."""
     texts, kinds = walk.texts, walk.kinds
     end = position - 1
@@ -113,7 +113,7 @@ def _before(walk: Walk, draft: Draft, position: int) -> tuple[list[ColumnReferen
     return [ColumnReference(plain(texts[end]), qualifier)], start
 
 
-def _after(walk: Walk, position: int) -> list[ColumnReference]:
+def column_after(walk: Walk, position: int) -> list[ColumnReference]:
     """Return the column that starts after a position, if it is one."""
     texts, kinds = walk.texts, walk.kinds
     end = position + 1

@@ -1,10 +1,12 @@
 """What a statement is about: the target of a write, the first table of a query."""
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 
-from pgiostat.queries.features.command_table import command_table, dotted_from
+from pgiostat.queries.features.command_table import command_table, created_table, dotted_from
 from pgiostat.queries.features.model import MainRelation
-from pgiostat.queries.features.walk import Walk, plain
+from pgiostat.queries.features.walk import PACKERS, QUALIFIERS, REDUCERS, Walk, is_created, plain
 from pgiostat.queries.fingerprint import Block, TokenKind
 from pgiostat.queries.fingerprint.words import words
 
@@ -14,6 +16,8 @@ WRITES = words("insert update delete merge")
 """Verbs of blocks that write rows."""
 _ABOUT_ROWS = words("copy truncate lock refresh")
 """Commands that are about the rows of a table."""
+_AROUND = REDUCERS | PACKERS | words("coalesce greatest least nullif row")
+"""Functions that a query calls on the result of another."""
 
 _PARTITION = re.compile(
     r"""(?<=[^\W_]) (?: _default
@@ -40,33 +44,45 @@ def main_block(walk: Walk) -> Block:
 def main_relation(walk: Walk) -> MainRelation:
     """Return what a statement is about, and what it does with it.
 
-    A write is about its target, also where a common table expression writes. A query is about the
-    first base table of its outermost FROM, found through common table expressions and subqueries.
-    A query without FROM is about the first table of its subqueries. A query of no table is about
-    its first function.
+    A write is about its target, also where a common table expression writes, and so is a statement
+    that creates a table from a query. A query is about the first base table of its outermost FROM,
+    found through common table expressions and subqueries. A query without FROM is about the first
+    table of its subqueries. A query of no table is about its first function.
 
     Args:
         walk: The tokens of the statement.
     """
-    blocks = walk.found.blocks
+    blocks = _outermost_first(walk)
+    if name := created_table(walk) or _selected_into(walk, blocks):
+        return _named("create", name, _first_read(walk, blocks))
     if not blocks:
         return _of_command(walk)
     if _defines_a_view(walk.texts):
         return MainRelation()
-    main = blocks[0] if walk.texts[0] == "(" else main_block(walk)
-    for block in [main, *blocks]:
+    for block in blocks:
         if name := _target(walk, block):
-            source = _source(walk, block) if block.verb == "insert" else ""
-            return MainRelation(block.verb, partitioned_name(name), partitioned_name(source))
-    visited: set[int] = set()
-    for block in [main, *blocks]:
-        if name := _first_table(walk, block, visited):
-            return MainRelation("select", partitioned_name(name))
-    return MainRelation("function", _first_function(walk, main))
+            return _named(block.verb, name, _source(walk, block) if block.verb == "insert" else "")
+    if name := _first_read(walk, blocks):
+        return _named("select", name)
+    return MainRelation("function", _first_function(walk, blocks))
+
+
+def _named(action: str, name: str, source: str = "") -> MainRelation:
+    return MainRelation(action, partitioned_name(name), partitioned_name(source))
+
+
+def _outermost_first(walk: Walk) -> list[Block]:
+    """Return the blocks of a statement, the main one before the others."""
+    blocks = walk.found.blocks
+    if not blocks:
+        return []
+    return [blocks[0] if walk.texts[0] == "(" else main_block(walk), *blocks]
 
 
 def _of_command(walk: Walk) -> MainRelation:
     """Return what a command is about; maintenance and definitions only read a table."""
+    if walk.texts[0] == "call":
+        return MainRelation("procedure", dotted_from(walk, 1))
     verb, name = command_table(walk)
     table = partitioned_name(name)
     return MainRelation(verb, table) if verb in _ABOUT_ROWS else MainRelation(verb, source=table)
@@ -76,6 +92,17 @@ def _defines_a_view(texts: list[str]) -> bool:
     """Return whether CREATE has a query that it does not run."""
     head = texts[: texts.index("as")] if texts[0] == "create" and "as" in texts else []
     return "view" in head and "materialized" not in head
+
+
+def _selected_into(walk: Walk, blocks: list[Block]) -> str:
+    """Return the table that SELECT INTO creates; empty for other statements."""
+    created = (
+        walk.table_name(table)
+        for main in blocks[:1]
+        for table in main.tables
+        if is_created(main, table)
+    )
+    return next(created, "")
 
 
 def _target(walk: Walk, block: Block) -> str:
@@ -90,6 +117,12 @@ def _source(walk: Walk, insert: Block) -> str:
     after = (block for block in walk.found.blocks if block.start > insert.start)
     query = next(after, None)
     return "" if query is None else _first_table(walk, query, set())
+
+
+def _first_read(walk: Walk, blocks: list[Block]) -> str:
+    """Return the first base table that blocks read; empty if they read none."""
+    visited: set[int] = set()
+    return next(filter(None, (_first_table(walk, block, visited) for block in blocks)), "")
 
 
 def _first_table(walk: Walk, block: Block, visited: set[int]) -> str:
@@ -108,17 +141,31 @@ def _first_table(walk: Walk, block: Block, visited: set[int]) -> str:
     return ""
 
 
-def _first_function(walk: Walk, block: Block) -> str:
+def _first_function(walk: Walk, blocks: list[Block]) -> str:
+    """Return the first function of blocks; an aggregate only of the outermost block."""
+    called = chain.from_iterable(_functions(walk, block) for block in blocks)
+    own = (name for name in called if name not in _AROUND)
+    return next(chain(own, _functions(walk, blocks[0])), "")
+
+
+def _functions(walk: Walk, block: Block) -> Iterator[str]:
+    """Yield the functions of a FROM and of a select list."""
     for table in block.tables:
         if table.function:
-            return ".".join(map(plain, table.parts))
+            yield ".".join(map(plain, table.parts))
     for position in walk.drafts[id(block)].clauses.get("select", []):
-        if walk.kinds[position] is TokenKind.NAME and walk.texts[position + 1 :][:1] == ["("]:
+        if _is_called(walk, position):
             first = position
             while first >= 2 and walk.texts[first - 1] == ".":  # noqa: PLR2004 - schema and dot
                 first -= 2
-            return dotted_from(walk, first)
-    return ""
+            yield dotted_from(walk, first)
+
+
+def _is_called(walk: Walk, position: int) -> bool:
+    """Return whether a word is the name of a function: no type, and no OVER or FILTER."""
+    is_name = walk.kinds[position] is TokenKind.NAME and walk.texts[position] not in QUALIFIERS
+    is_type = walk.texts[max(position - 1, 0)] in {"::", "as"}
+    return is_name and not is_type and walk.texts[position + 1 : position + 2] == ["("]
 
 
 def partitioned_name(name: str) -> str:

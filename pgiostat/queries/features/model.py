@@ -6,6 +6,7 @@ __all__ = ["NONE", "BlockFeatures", "Features", "MainRelation", "Names"]
 
 Names = frozenset[str]
 NONE: Names = frozenset()
+_ROUTINES = ("function", "procedure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,17 +15,23 @@ class MainRelation:
 
     Attributes:
         action: select, insert, update, delete, merge; the first word of COPY, TRUNCATE, VACUUM and
-            the like; index for CREATE INDEX; function for a query of no table; what PostgreSQL does
-            for a foreign key; empty for other statements.
-        name: The table or function, with its schema if the text has it. A partition has the name
-            of its table where its own name shows that.
-        source: The table that it reads, where name is the target of an INSERT, or empty because
-            the statement is maintenance or a definition.
+            the like; create for a table or materialized view that a query fills; index for CREATE
+            INDEX; function for a query of no table; procedure for CALL; what PostgreSQL does for a
+            foreign key; empty for other statements.
+        name: The table, function or procedure, with its schema if the text has it. A partition has
+            the name of its table where its own name shows that.
+        source: The table that it reads, where name is the target of an INSERT or the table that is
+            created, or empty because the statement is maintenance or a definition.
     """
 
     action: str = ""
     name: str = ""
     source: str = ""
+
+    @property
+    def table(self) -> str:
+        """The name, if it is that of a table."""
+        return "" if self.action in _ROUTINES else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pgiostat.queries.features.main_relation import main_block, main_relation
 from pgiostat.queries.features.model import NONE, BlockFeatures, Features, Names
 from pgiostat.queries.features.ordering import note_newest, note_order
 from pgiostat.queries.features.select_list import note_outputs, note_selected
-from pgiostat.queries.features.walk import WORDS, Draft, Walk, plain
+from pgiostat.queries.features.walk import WORDS, Draft, Walk, is_created, plain
 from pgiostat.queries.fingerprint.words import words
 
 __all__ = ["features"]
@@ -76,7 +76,7 @@ def _tables(walk: Walk) -> tuple[Names, Names]:
     for block in walk.found.blocks:
         for table in block.tables:
             name = walk.table_name(table)
-            if name:
+            if name and not is_created(block, table):
                 (reads if table.clause in {"from", "on"} else writes).add(name)
     if walk.texts[0] == "copy" and walk.texts[1:2] != ["("]:
         (writes if _statement(walk)[0] == "copy_from" else reads).add(_copied(walk))

@@ -10,11 +10,13 @@ from pgiostat.queries.fingerprint.words import words
 
 __all__ = [
     "PACKERS",
+    "QUALIFIERS",
     "REDUCERS",
     "WORDS",
     "ColumnReference",
     "Draft",
     "Walk",
+    "is_created",
     "plain",
     "reads_nothing",
 ]
@@ -99,6 +101,11 @@ def plain(text: str) -> str:
 def reads_nothing(block: Block) -> bool:
     """Return whether a block reads no table of the database."""
     return all(table.function for table in block.tables)
+
+
+def is_created(block: Block, table: TableReference) -> bool:
+    """Return whether a query creates a table: SELECT INTO."""
+    return block.verb == "select" and table.clause == "into"
 
 
 def _own_names(block: Block) -> set[str]:

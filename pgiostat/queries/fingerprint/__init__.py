@@ -38,6 +38,7 @@ from pgiostat.queries.fingerprint.structure import (
     Block,
     ClausePosition,
     TableReference,
+    command_start,
     query_start,
 )
 from pgiostat.queries.fingerprint.tokens import PLACEHOLDER, Token, TokenKind, token
@@ -53,6 +54,7 @@ __all__ = [
     "TableReference",
     "Token",
     "TokenKind",
+    "command_start",
     "comments",
     "fingerprint",
     "is_own",

@@ -12,10 +12,13 @@ __all__ = [
     "Frame",
     "ParseState",
     "TableReference",
+    "command_start",
     "query_start",
 ]
 
 _QUERIES = STARTS_QUERY | words("explain prepare declare (")
+_OPTIONS = words("analyze analyse verbose")
+"""Options of EXPLAIN without parentheses."""
 
 
 @dataclass(slots=True)
@@ -95,11 +98,29 @@ class ColumnAlias:
 
 def query_start(texts: list[str]) -> int:
     """Return where the query starts; the number of tokens if there is none."""
-    head = texts[0]
-    if head in _QUERIES or texts[:2] == ["copy", "("]:
-        return 0
-    if head == "create":
-        for position, text in enumerate(texts[:-1]):
+    start = command_start(texts)
+    head = texts[start : start + 1]
+    if head == ["create"]:
+        for position, text in enumerate(texts[start:-1], start):
             if text == "as" and (texts[position + 1] in STARTS_QUERY or texts[position + 1] == "("):
                 return position + 1
-    return len(texts)
+        return len(texts)
+    is_query = texts[0] in _QUERIES or texts[:2] == ["copy", "("]
+    return 0 if is_query else len(texts)
+
+
+def command_start(texts: list[str]) -> int:
+    """Return where the statement starts that EXPLAIN has after its options; 0 without EXPLAIN.
+
+    >>> command_start(["explain", "(", "costs", "?", ")", "create"]), command_start(["select"])
+    (5, 0)
+    """
+    if texts[:1] != ["explain"]:
+        return 0
+    start = 1
+    if texts[1:2] == ["("]:
+        is_query = not _QUERIES.isdisjoint(texts[2:3])
+        return 1 if is_query or ")" not in texts else texts.index(")") + 1
+    while texts[start : start + 1] and texts[start] in _OPTIONS:
+        start += 1
+    return start

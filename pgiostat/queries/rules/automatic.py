@@ -21,7 +21,7 @@ _COMMANDS = {
         "copy": "copy_to copy_from",
         "procedure": "do",
         "explain": "explain",
-        "maintenance": "vacuum analyze analyse reindex cluster repack checkpoint refresh",
+        "maintenance": "vacuum analyze analyse reindex cluster repack checkpoint",
         "ddl": "create alter drop grant revoke comment security reassign import",
         "session": """begin start commit end rollback abort savepoint release set reset show discard
             listen unlisten notify deallocate prepare execute close lock load
@@ -30,6 +30,8 @@ _COMMANDS = {
     for verb in verbs.split()
 }
 """Categories of commands that are not about the rows of a table."""
+_NAMED = words("create refresh procedure")
+"""Commands that run a query, or statements of a procedure: their names lead to what reads."""
 _QUERIES = words("select values table declare")
 
 _WITHOUT_READS = frozenset({CATALOG, "function", "procedure", "session"})
@@ -58,13 +60,15 @@ def automatic_category(features: Features) -> str:
     'update job'
     >>> named("CREATE INDEX ON orders (day)"), named("VACUUM orders"), named("CALL close_day(1)")
     ('maintenance', 'maintenance', 'procedure close_day')
+    >>> named("CREATE TABLE top AS SELECT 1"), named("REFRESH MATERIALIZED VIEW sales.by_day")
+    ('create top', 'refresh sales.by_day')
     """
     if features.wrapper == "explain":
         return "explain"
     if features.main.action == "index":
         return "maintenance"
-    if features.statement == "call":
-        return _of("procedure", next(iter(features.calls), ""))
+    if features.main.action in _NAMED:
+        return _of(features.main.action, features.main.name)
     return _COMMANDS.get(features.statement) or _about_rows(features)
 
 
@@ -72,7 +76,8 @@ def table_read(features: Features) -> str:
     """Return the table that a statement reads, as a ranking by table has it; empty for none.
 
     That of an INSERT is the table of its query, if it has one; a COPY and a CREATE TABLE AS have
-    that of their query, too. An UPDATE, a DELETE and a MERGE have their target.
+    that of their query, too. An UPDATE, a DELETE and a MERGE have their target. A function is no
+    table.
 
     >>> from pgiostat.queries.features import extract
     >>> [
@@ -86,7 +91,8 @@ def table_read(features: Features) -> str:
     verb, _ = split_action(automatic_category(features))
     if verb in _WITHOUT_READS:
         return ""
-    names = filter(None, (features.main.source, features.main.name))
+    target = "" if features.main.action == "create" else features.main.table
+    names = filter(None, (features.main.source, target))
     return next((name.removeprefix("public.") for name in names if not _is_system(name)), "")
 
 

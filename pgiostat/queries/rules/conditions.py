@@ -223,7 +223,7 @@ STATEMENT_KEYS: dict[str, ConditionKey] = {
     "statement": ConditionKey(lambda subject: _values(subject.features.statement), _any_of),
     "wrapper": ConditionKey(lambda subject: _values(subject.features.wrapper), _word(*WRAPPERS)),
     "verb": ConditionKey(_verb, _any_of),
-    "table": ConditionKey(lambda subject: _values(subject.features.main.name), _any_of),
+    "table": ConditionKey(lambda subject: _values(subject.features.main.table), _any_of),
     "writes": ConditionKey(lambda subject: subject.features.writes, _any_of),
     "reads": ConditionKey(lambda subject: subject.features.reads, _any_of),
     "calls": ConditionKey(lambda subject: subject.features.calls, _any_of),

@@ -35,7 +35,7 @@ def filled_in(category: str, features: Features) -> str:
     values = {
         "{verb}": split_action(automatic)[0],
         "{schema}": name.rpartition(".")[0],
-        "{table}": split_action(automatic)[1] or name.removeprefix("public."),
+        "{table}": split_action(automatic)[1] or features.main.table.removeprefix("public."),
     }
     if not all(values[found] for found in _BRACES.findall(category)):
         return automatic

@@ -17,6 +17,7 @@ from pgiostat.analysis.why import (
     WhyOutcome,
     explain,
 )
+from pgiostat.analysis.why.access import TableAccess
 from pgiostat.analysis.why.evidence import (
     Neighbour,
     ServerFacts,
@@ -134,6 +135,7 @@ def test_a_dropped_index_is_certain_if_the_table_is_scanned_since() -> None:
                     Figure("scans of i_order per second", 1.0, 0.0),
                     Figure("sequential scans of t per call", 0.0, 1.0),
                 ),
+                table="t",
             ),
         ),
     )
@@ -347,7 +349,9 @@ def test_faults_without_growth_are_not_named() -> None:
     faults = table(after=MANY_DEAD, indexes=((BY_ORDER,), ()))
     server = ServerFacts(started=STARTED, settings=(OLD_SETTING,), outside_share=0.9)
     of = evidence(faults, before=usage(), after=usage(), server=server, neighbours=(REPORT,))
-    assert explain(of) == Explanation(WhyOutcome.NO_GROWTH)
+    found = explain(of)
+    assert (found.outcome, found.terms, found.findings) == (WhyOutcome.NO_GROWTH, (), ())
+    assert [each.cause for each in found.standing] == [Cause.DEAD_ROWS]
 
 
 def test_more_blocks_per_call_come_before_the_misses_that_they_cause() -> None:
@@ -358,3 +362,97 @@ def test_more_blocks_per_call_come_before_the_misses_that_they_cause() -> None:
 def test_calls_are_compared_per_second() -> None:
     longer = replace(usage(calls=400), seconds=400.0)
     assert moved_terms(evidence(before=usage(), after=longer)).moved == ()
+
+
+# What one window shows by itself
+
+BY_TEXT = TableAccess("t", equal=frozenset({"client"}), mentioned=None)
+
+
+def alone(*tables: TableEvidence, **more: Any) -> Explanation:
+    """Return the explanation of a statement with one window."""
+    nothing = tuple(replace(each, before=activity(), indexes_before=None) for each in tables)
+    found = evidence(*nothing, before=Usage(0.0), **more)
+    return explain(replace(found, is_alone=True))
+
+
+def standing(*tables: TableEvidence, **more: Any) -> list[tuple[Cause, Certainty]]:
+    return [(each.cause, each.certainty) for each in alone(*tables, **more).standing]
+
+
+def test_one_window_without_a_cause_says_so() -> None:
+    assert alone(table()) == Explanation(WhyOutcome.ONE_WINDOW)
+    assert alone(table(), after=usage(calls=10)).outcome is WhyOutcome.NOT_ENOUGH
+
+
+def test_scattered_rows_are_shown_by_one_window() -> None:
+    fetched = index(idx_scan=100, idx_tup_read=100_000, idx_tup_fetch=100_000, blks_hit=600)
+    apart = activity(fetched, counts={"heap_blks_read": 95_000})
+    (found,) = alone(table(after=apart)).standing
+    assert found == CauseFinding(
+        Cause.SCATTERED_ROWS,
+        Certainty.LIKELY,
+        (
+            (
+                "rows of t that a call needs are scattered: 0.95 blocks for each row, 0.050 if they"
+                " lay together"
+            ),
+            "a call touches 1,000 blocks and returns 1 row",
+        ),
+        (
+            Figure("rows of t fetched per index scan", None, 1000.0),
+            Figure("blocks of t per row", None, 0.95),
+        ),
+        table="t",
+    )
+    together = activity(fetched, counts={"heap_blks_read": 6_000})
+    assert standing(table(after=together)) == []
+    few = activity(index(idx_scan=100, idx_tup_read=500), counts={"heap_blks_read": 500})
+    assert standing(table(after=few)) == []
+
+
+def test_a_scan_without_an_index_on_what_is_compared_is_shown_by_one_window() -> None:
+    scanned = table(after=SCANNED, accesses=(BY_TEXT,))
+    whole = {"after": usage(5000.0)}
+    assert standing(scanned, **whole) == [(Cause.SEQUENTIAL_SCAN, Certainty.CERTAIN)]
+    shared = replace(scanned, shared_with=("select …",))
+    assert standing(shared, **whole) == [(Cause.SEQUENTIAL_SCAN, Certainty.LIKELY)]
+    text = "CREATE INDEX i ON public.t USING btree (client)"
+    has_one = replace(scanned, indexes_after=(Definition(5, "index", 12, 1, "i", text),))
+    assert standing(has_one, **whole) == []  # the planner does not use it: a plan would tell
+    assert standing(replace(scanned, accesses=()), **whole) == []  # it reads the whole table
+    assert standing(scanned, after=usage(100.0)) == []
+    other = replace(scanned, name="u")
+    assert standing(scanned, other, **whole) == []  # a join: the scan may be the other's
+
+
+@pytest.mark.parametrize(
+    ("dead", "live", "expected"),
+    [
+        (50_000, 100_000, [(Cause.DEAD_ROWS, Certainty.LIKELY)]),
+        (20_000, 100_000, []),
+        # After a crash the server knows of no live rows, until the table is analyzed.
+        (50, 0, []),
+    ],
+)
+def test_dead_rows_are_shown_by_one_window(
+    dead: int, live: int, expected: list[tuple[Cause, Certainty]]
+) -> None:
+    of = activity(n_dead_tup=dead, n_live_tup=live)
+    assert standing(table(after=of)) == expected
+
+
+def test_toast_a_spill_and_a_foreign_key_are_shown_by_one_window() -> None:
+    assert standing(table(after=activity(toast=50_000))) == [(Cause.TOAST, Certainty.CERTAIN)]
+    spilled = usage(1000.0, temp=600)
+    assert standing(table(), after=spilled) == [(Cause.SPILL, Certainty.CERTAIN)]
+    child = replace(table(after=SCANNED), foreign_key="k")
+    assert standing(child, verb="delete") == [(Cause.FOREIGN_KEY, Certainty.CERTAIN)]
+    assert standing(child, verb="select") == []
+
+
+def test_what_stands_is_not_named_twice() -> None:
+    toast = table(after=activity(toast=100_000))
+    found = explain(evidence(toast))
+    assert [each.cause for each in found.findings] == [Cause.TOAST]
+    assert found.standing == ()

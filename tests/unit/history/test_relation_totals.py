@@ -8,7 +8,7 @@ import pytest
 
 from pgiostat.analysis.relation_activity import IndexActivity, RelationTotals
 from pgiostat.history.format.layout import Layout
-from pgiostat.history.read.definitions import Definitions, definitions_at
+from pgiostat.history.read.definitions import DefinitionHistory, Definitions
 from pgiostat.history.read.history import History
 from pgiostat.history.read.relation_totals import relation_totals
 from pgiostat.history.read.windows import Window
@@ -89,7 +89,7 @@ def test_counters_are_sums_and_sizes_the_newest(tmp_path: Path, compacted: bool)
     }
     assert table.blks_read == 3600 + 1200 + 600 + 360 + 240
     assert (table.seq_scans_per_s, table.idx_scans_per_s) == (0.1, 21.0)
-    assert (table.size_bytes, table.dead_rows, table.dead_share) == (200 * 8192, 100, 0.1)
+    assert (table.size_bytes, table.dead_rows, table.dead_share) == (200 * 8192, 100, 100 / 5100)
     assert table.blocks_per_row == 4000 / (6000 + 100 + 300 + 1200)
 
 
@@ -118,7 +118,8 @@ def test_a_history_without_tables_has_no_rows(tmp_path: Path) -> None:
     Shop(moved=()).write(tmp_path)
     found = totals(tmp_path, 0, 60)["prod"]
     assert (found.tables(), found.indexes(), found.dbids) == ([], [], set())
-    assert definitions_at(History.open(tmp_path).dimension("definition")) == {}
+    rows = History.open(tmp_path).dimension("definition")
+    assert DefinitionHistory(rows, 1).at() == Definitions()
 
 
 def test_servers_are_kept_apart_and_databases_too(tmp_path: Path) -> None:
@@ -163,7 +164,7 @@ def test_definitions_are_those_of_an_instant() -> None:
     ]
 
     def state(at_seconds: float) -> tuple[list[Definition], list[Definition], list[Definition]]:
-        found = definitions_at(rows, at(at_seconds))[1]
+        found = DefinitionHistory(rows, 1).at(at(at_seconds), or_first=True)
         indexes = found.of_table(5, TABLE, Kind.INDEX)
         return indexes, found.of_table(5, TABLE, Kind.FOREIGN_KEY), found.settings()
 
@@ -172,7 +173,8 @@ def test_definitions_are_those_of_an_instant() -> None:
     assert state(39) == ([customer, pkey], [key], [setting])
     assert state(40) == ([customer, pkey], [key], [replace(setting, text="8MB")])
     assert state(50) == ([changed], [key], [replace(setting, text="8MB")])
-    newest = definitions_at(rows)
+    newest = {server_id: DefinitionHistory(rows, server_id).at() for server_id in (1, 2)}
+    assert DefinitionHistory(rows, 1).at(at(10)) == Definitions()
     assert newest[1].index(5, TABLE, PKEY) == replace(pkey, text=None)
     assert newest[1].index(6, TABLE, PKEY) is None
     assert newest[1].of_table(5, TABLE + 1, Kind.INDEX) == []

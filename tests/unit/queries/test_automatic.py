@@ -47,15 +47,34 @@ NAMED = [
     # neither
     ("function app.search", "SELECT app.search($1)"),
     ("function app.search", "SELECT * FROM app.search($1) s"),
+    ("function app.search", "WITH c AS (SELECT * FROM app.search($1)) SELECT count(*) FROM c"),
+    ("function app.search", "SELECT coalesce(app.search($1), 0)"),
+    ("function generate_series", "SELECT sum(n) OVER (ORDER BY n) FROM generate_series(1, 9) n"),
+    ("function count", "SELECT count(*) OVER (ORDER BY a) FROM (VALUES (1)) v (a)"),
+    ("session", "SELECT CAST($1 AS varchar(9)), $2::numeric(9, 2)"),
     ("procedure app.close_day", "CALL app.close_day(1)"),
     ("procedure", "DO $$ BEGIN PERFORM 1; END $$"),
     ("copy", "COPY orders FROM stdin"),
     ("copy", "COPY (SELECT * FROM a) TO stdout"),
-    ("ddl", "CREATE TABLE x AS SELECT * FROM y"),
+    # a table or a materialized view that a query fills
+    ("create x", "CREATE TABLE x AS SELECT * FROM y"),
+    ("create s.x", "CREATE UNLOGGED TABLE IF NOT EXISTS s.x (a, b) USING heap AS (SELECT * FROM y)"),
+    ("create x", "CREATE TEMP TABLE x ON COMMIT DROP AS WITH c AS (SELECT 1) SELECT * FROM c"),
+    ("create x", "CREATE TABLE x AS EXECUTE p(1)"),
+    ("create x", "CREATE TABLE x AS TABLE y"),
+    ("create x", "CREATE MATERIALIZED VIEW IF NOT EXISTS public.x AS SELECT * FROM f(1)"),
+    ("create events", "CREATE TABLE events_p2026_12 AS SELECT * FROM events_p2026_11"),
+    ("create x", "SELECT * INTO UNLOGGED x FROM y"),
+    ("create x", "WITH c AS (SELECT * FROM y) SELECT * INTO x FROM c"),
+    ("create x", "EXPLAIN ANALYZE CREATE TEMP TABLE IF NOT EXISTS x AS SELECT * FROM y"),
+    ("refresh mv", "REFRESH MATERIALIZED VIEW CONCURRENTLY mv"),
+    ("explain", "EXPLAIN CREATE TEMP TABLE IF NOT EXISTS x AS SELECT * FROM y"),
+    ("ddl", "CREATE TABLE x (a int, b int GENERATED ALWAYS AS (a + 1) STORED)"),
+    ("ddl", "CREATE OR REPLACE VIEW x AS SELECT * FROM y"),
+    ("ddl", "CREATE TYPE x AS (a int)"),
     ("ddl", "ALTER TABLE x ADD COLUMN y int"),
     ("maintenance", "CREATE UNIQUE INDEX CONCURRENTLY ON t (id)"),
     ("maintenance", "VACUUM (ANALYZE) t"),
-    ("maintenance", "REFRESH MATERIALIZED VIEW CONCURRENTLY mv"),
     ("session", "BEGIN"),
     ("session", "SET application_name = 'x'"),
     ("session", "SELECT 1"),
@@ -96,6 +115,11 @@ READ = [
     # commands
     ("orders", "CREATE TABLE x AS SELECT * FROM orders"),
     ("orders", "CREATE MATERIALIZED VIEW x AS SELECT * FROM orders"),
+    ("orders", "SELECT * INTO x FROM orders"),
+    ("orders", "EXPLAIN CREATE TEMP TABLE IF NOT EXISTS x AS SELECT * FROM orders"),
+    ("orders", "EXPLAIN (COSTS off) CREATE UNLOGGED TABLE x AS SELECT * FROM orders"),
+    ("orders", "EXPLAIN CREATE MATERIALIZED VIEW IF NOT EXISTS x AS SELECT * FROM orders"),
+    ("", "EXPLAIN CREATE TEMP TABLE x AS EXECUTE p"),
     ("", "CREATE VIEW x AS SELECT * FROM orders"),
     ("", "CREATE TABLE x (id int)"),
     ("mv", "REFRESH MATERIALIZED VIEW CONCURRENTLY mv"),
@@ -121,6 +145,14 @@ READ = [
     ("", "SELECT app.search($1)"),
     ("", "CALL app.close_day(1)"),
     ("", "BEGIN"),
+    # a function is no table
+    ("", "SELECT * FROM generate_series(1, 10)"),
+    ("", "EXPLAIN SELECT * FROM unnest($1::int[]) u"),
+    ("", "EXPLAIN SELECT app.search($1)"),
+    ("", "COPY (SELECT * FROM app.search($1)) TO stdout"),
+    ("", "CREATE TABLE x AS SELECT * FROM generate_series(1, 10)"),
+    ("", "CREATE MATERIALIZED VIEW x AS SELECT * FROM app.search(1)"),
+    ("orders", "SELECT count(*) FROM generate_series(1, 9) g JOIN orders o ON o.id = g"),
     ("", ""),
 ]  # fmt: skip
 
@@ -138,6 +170,19 @@ def test_maintenance_and_definitions_match_no_rule_of_a_table(tmp_path: Path) ->
     texts = ("VACUUM t", "CREATE INDEX ON t (id)", "ALTER TABLE t ADD a int", "COPY t TO stdout")
     found = [classifier.classify(text).category for text in texts]
     assert found == ["maintenance", "maintenance", "ddl", "mine"]
+
+
+def test_a_function_matches_no_rule_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        'schema = 1\n[[rule]]\nname = "app"\ncategory = "app {table}"\nwhen = { table = "app.*" }\n'
+        '[[rule]]\nname = "calls"\ncategory = "{schema} code"\nwhen = { calls = "app.*" }\n'
+    )
+    classifier = Classifier(rule_book(path, "none").rules)
+    texts = ("SELECT * FROM app.t", "SELECT * FROM app.f(1)", "CALL app.p(1)")
+    assert [classifier.classify(text).category for text in texts] == [
+        "app app.t", "app code", "app code",
+    ]  # fmt: skip
 
 
 FRAMEWORKS = [

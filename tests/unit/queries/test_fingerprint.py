@@ -71,6 +71,14 @@ def test_a_text_is_normalized_to_one_readable_line(text: str, normalized: str) -
 
 
 UTILITY = [
+    (
+        "EXPLAIN CREATE TEMP TABLE IF NOT EXISTS x AS SELECT o.id FROM orders o",
+        "explain create temp table if not exists x as select @1.id from orders @1",
+    ),
+    (
+        "EXPLAIN (VERBOSE) CREATE UNLOGGED TABLE x (a) AS SELECT 1 b",
+        "explain (verbose) create unlogged table x (a) as select ?",
+    ),
     ("SET work_mem = '64MB'", "set work_mem = ?"),
     ("SET LOCAL search_path TO a, 'b'", "set local search_path = ?"),
     ("SET SESSION \"app.token\" = 'tok'", 'set session "app.token" = ?'),

@@ -37,7 +37,7 @@ SHORT = {
     " · order_id in ($) · order_id, id",
     DJANGO_ADMIN: "shop_order ⨝ auth_user · (name like $ and exists (item · order_id =(id)"
     " · limit $)) · order by id asc · limit $ · id",
-    QUEUE: "update job ⨝ job · job.id = x.id · state = $ · set state = $ · order by id · limit $"
+    QUEUE: "update job · job.id = x.id · state = $ · set state = $ · order by id · limit $"
     " · for update skip locked",
     "SELECT * FROM public.orders o, app.items i WHERE o.id = i.order_id AND o.c = 4": "orders ⨝"
     " app.items · orders.id = items.order_id and c = $ · *",
@@ -67,6 +67,42 @@ SHORT = {
     "CREATE TABLE x AS SELECT * FROM orders": "create table x as orders · *",
     "DECLARE c CURSOR FOR SELECT * FROM orders": "declare $ cursor for orders · *",
     "CALL close_day(1)": "call close_day($)",
+    # the schema of what a command names, of functions and of types; public is left out
+    "CALL billing.close_day(1)": "call billing.close_day($)",
+    "CALL public.close_day(1)": "call close_day($)",
+    "COPY billing.invoice (id, total) TO STDOUT": "copy billing.invoice (id, total) to stdout",
+    "COPY public.invoice FROM STDIN": "copy invoice from stdin",
+    "VACUUM billing.invoice": "vacuum billing.invoice",
+    "VACUUM pg_catalog.pg_class": "vacuum pg_catalog.pg_class",
+    "ALTER TABLE s.t ADD FOREIGN KEY (a) REFERENCES public.u (id)": "alter table s.t add foreign"
+    " key (a) references u (id)",
+    "CREATE TABLE s.x AS SELECT * FROM orders": "create table s.x as orders · *",
+    "SELECT stay.price(r.id), public.price(r.id), pg_catalog.lower(r.a), r.b::stay.money"
+    " FROM room r WHERE stay.free(r.id)": "room · stay.free(id) · stay.price(id), price(id),"
+    " lower(a), b::stay.money",
+    # a table that is written is named once
+    "UPDATE jobs SET state = $1 WHERE id IN (SELECT id FROM jobs WHERE state = $2 ORDER BY id"
+    " LIMIT 1 FOR UPDATE SKIP LOCKED)": "update jobs · id in (jobs · state = $ · order by id"
+    " · limit $ · for update skip locked · id) · set state = $",
+    "UPDATE jobs j SET state = $1 FROM (SELECT id FROM jobs LIMIT 1 FOR UPDATE SKIP LOCKED) s"
+    " WHERE j.id = s.id": "update jobs · jobs.id = ….id · set state = $ · limit $"
+    " · for update skip locked",
+    "WITH c AS (SELECT id FROM s.jobs LIMIT 1) DELETE FROM s.jobs USING c WHERE c.id = jobs.id"
+    "": "delete s.jobs · c.id = jobs.id · limit $",
+    "UPDATE jobs SET state = $1 FROM jobs o WHERE o.id = jobs.after": "update jobs ⨝ jobs"
+    " · jobs.id = jobs.after · set state = $",
+    "SELECT e.id FROM emp e JOIN (SELECT max(id) AS id FROM emp) m ON m.id = e.id": "emp ⨝ emp"
+    " · id",
+    # the outermost order and limit
+    "SELECT * FROM (SELECT * FROM a ORDER BY x LIMIT 5) s ORDER BY y": "a · order by y · limit $"
+    " · *",
+    "WITH s AS (SELECT * FROM a ORDER BY x LIMIT 9) SELECT * FROM s ORDER BY y DESC LIMIT 3"
+    "": "a · order by y desc · limit $ · *",
+    "WITH s AS (SELECT * FROM a ORDER BY x) SELECT * FROM s": "a · order by x · *",
+    "SELECT * INTO TEMP s.x FROM orders WHERE id = 1": "select into s.x ← orders · id = $ · *",
+    "SELECT 1 INTO x": "select into x ← $",
+    "EXPLAIN CREATE TEMP TABLE IF NOT EXISTS x AS SELECT * FROM orders": "explain create temp"
+    " table if not exists x as orders · *",
     "BEGIN": "begin",
     "": "",
 }

@@ -130,24 +130,131 @@ def groups_of(
     return [(each.group.name, each.group.when["table"]) for each in found.tables]
 
 
-def test_each_schema_is_a_group_and_one_that_reads_most_is_divided() -> None:
-    tables = [
-        table("orders", schema="sales"),
-        table("order_items", schema="sales"),
-        table("coupon", schema="sales"),
-        table("products", schema="stock"),
-        table("coupon", schema="stock"),
+SALES_AND_STOCK = [
+    table("orders", schema="sales"),
+    table("order_items", schema="sales"),
+    table("coupon", schema="sales"),
+    table("products", schema="stock"),
+    table("coupon", schema="stock"),
+]
+SCHEMAS = [
+    ("sales", ["sales.*", "orders", "order_items"]),
+    ("stock", ["stock.*", "products"]),
+]
+
+
+def test_each_schema_is_a_group_and_a_table_of_one_that_reads_most_is_another() -> None:
+    coupon = statement("SELECT * FROM stock.coupon", 60)
+    assert groups_of(SALES_AND_STOCK) == SCHEMAS
+    assert groups_of(SALES_AND_STOCK, statement("SELECT * FROM sales.coupon", 40), coupon) == [
+        ("stock.coupon", "stock.coupon"),
+        *reversed(SCHEMAS),
     ]
-    whole = [
-        ("sales", ["sales.*", "orders", "order_items"]),
-        ("stock", ["stock.*", "products"]),
+
+
+@pytest.mark.parametrize(("blocks", "is_apart"), [(60, True), (2, True), (1, False)])
+def test_tables_that_belong_together_are_apart_from_their_schema_if_they_read_much(
+    blocks: int,
+    is_apart: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    rest = statement("SELECT 1", 99 - blocks)
+    coupons = statement("SELECT * FROM sales.coupon", 1)
+    found = groups_of(SALES_AND_STOCK, statement("SELECT * FROM orders", blocks), rest, coupons)
+    assert found[:1] == ([("orders", ["orders", "order_items"])] if is_apart else SCHEMAS[:1])
+    assert found[-2:] == SCHEMAS
+
+
+def test_all_tables_of_a_schema_are_one_group_only() -> None:
+    tables = [*SALES_AND_STOCK[:3], table("prices", schema="b"), table("price_lists", schema="b")]
+    read = (statement("SELECT * FROM prices", 40), statement("SELECT * FROM coupon", 50))
+    assert groups_of(tables, *read) == [
+        ("coupon", "coupon"),
+        ("orders", ["orders", "order_items"]),
+        ("sales", ["sales.*", "orders", "order_items", "coupon"]),
+        ("b", ["b.*", "prices", "price_lists"]),
     ]
-    assert groups_of(tables) == whole
-    read = statement("SELECT * FROM orders", 60)
-    divided = [("orders", ["orders", "order_items"]), *whole]
-    assert groups_of(tables, read, statement("SELECT * FROM stock.coupon", 40)) == divided
-    half = statement("SELECT * FROM stock.coupon", 60)
-    assert groups_of(tables, read, half) == whole
+
+
+def test_a_partitioned_table_has_a_rule_in_one_schema_and_in_several() -> None:
+    booking = table("booking", partitions="booking_2026_01 booking_2026_02")
+    assert groups_of([booking, table("guest")]) == [("booking", "booking")]
+    assert groups_of([booking, table("guest"), table("invoice", schema="billing")]) == [
+        ("billing", ["billing.*", "invoice"]),
+        ("booking", "booking"),
+        ("public", ["public.*", "booking", "guest"]),
+    ]
+
+
+CLAIMS = [
+    "UPDATE {0} SET a = 1 WHERE id = (SELECT id FROM {0} LIMIT 1 FOR UPDATE SKIP LOCKED)",
+    "DELETE FROM {0} WHERE id IN (SELECT id FROM {0} LIMIT 9 FOR UPDATE SKIP LOCKED) RETURNING *",
+    """WITH c AS (SELECT id FROM {0} LIMIT 9 FOR NO KEY UPDATE SKIP LOCKED)
+       UPDATE {0} t SET a = 1 FROM c WHERE c.id = t.id""",
+    """SELECT t.* FROM {0} t JOIN guest g ON true FETCH FIRST 1 ROW ONLY
+       FOR UPDATE OF t SKIP LOCKED""",
+]
+
+
+@pytest.mark.parametrize("name", ["task", "public.task"])
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_table_of_which_rows_are_claimed_is_a_queue(claim: str, name: str) -> None:
+    tables = [table("guest"), table("task"), table("task_log")]
+    assert groups_of(tables, statement(claim.format(name), 50)) == [("job queue", "task")]
+
+
+def test_no_table_that_others_refer_to_is_a_queue_nor_one_whose_single_row_is_locked() -> None:
+    claim = statement(CLAIMS[0].format("room"), 50)
+    one_row = statement("SELECT * FROM guest WHERE id = 1 FOR UPDATE SKIP LOCKED", 50)
+    waits = statement("SELECT * FROM guest LIMIT 1 FOR UPDATE", 50)
+    tables = [table("room"), table("guest"), table("booking", "room:room_id")]
+    assert groups_of(tables, claim, one_row, waits) == [("guest", "guest"), ("room", "room")]
+
+
+def test_a_queue_has_the_category_of_the_preset_and_comes_first() -> None:
+    names = ("task", "mail", "log")
+    tables = [*(table(name, schema="ops") for name in names), table("task")]
+    claims = [statement(CLAIMS[0].format(name), 50) for name in ("ops.task", "mail")]
+    found = suggestions(tables, observed(*claims)).tables
+    assert [(each.group.category, each.group.when["table"]) for each in found] == [
+        ("queue", ["ops.task", "mail"]),
+        ("ops", ["ops.*", "log"]),
+        ("public", ["public.*", "task", "!ops.task"]),
+    ]
+    assert found[0].group.why == "task, mail, claimed with SKIP LOCKED"
+
+
+def test_functions_and_procedures_belong_to_their_schema() -> None:
+    calls = [
+        statement("CALL sales.close_day(1)", 20),
+        statement("SELECT * FROM stock.missing($1)", 10),
+        statement("SELECT sales.total($1)", 5),
+        statement("SELECT search($1)", 10),
+        statement("SELECT seldom($1)", 0),
+        statement("SELECT graphile_worker.add_job($1)", 9),
+        statement("SELECT sales.total(id) FROM orders", 3),
+    ]
+    found = suggestions(SALES_AND_STOCK, observed(*calls)).tables
+    both = ["function", "procedure"]
+    assert [(each.group.category, dict(each.group.when), each.calls) for each in found[-3:]] == [
+        ("sales", {"verb": both, "calls": "sales.*"}, 2),
+        ("stock", {"verb": both, "calls": "stock.*"}, 1),
+        ("search", {"verb": "function", "calls": "search"}, 1),
+    ]
+    assert found[-3].group.why == "calls of sales.close_day, sales.total"
+    alone = suggestions([table("orders")], observed(*calls)).tables
+    assert [each.group.name for each in alone] == [
+        "orders", "sales.close_day", "search", "stock.missing", "sales.total",
+    ]  # fmt: skip
+
+
+def test_an_example_is_a_statement_without_aliases() -> None:
+    text = (
+        "SELECT o.id, i.id FROM orders o JOIN order_items i ON i.order_id = o.id WHERE i.pad = 'b'"
+    )
+    found = suggestions([table("orders"), table("order_items")], observed(statement(text, 9)))
+    assert "\n#   orders ⨝ order_items · pad = $ · id, id\n[[rule]]\n" in rules_file(
+        found, path="r"
+    )
 
 
 def test_a_name_of_several_schemas_is_that_of_the_default_search_path() -> None:
@@ -225,8 +332,27 @@ def test_a_rule_takes_what_no_rule_before_it_takes() -> None:
         ("preload", 0.5, 1),
         ("orders", 0.4, 2),
         ("visits", 0.0, 0),
+        ("coupon", 0.1, 1),
     ]
-    assert found.share == 0.9
+    assert found.share == 1.0
+
+
+def test_a_table_that_the_catalog_lacks_gets_a_rule_if_it_has_many_reads() -> None:
+    read = [
+        statement("CREATE TEMP TABLE month AS SELECT * FROM orders", 20),
+        statement("SELECT * FROM ops.gone", 78),
+        statement("SELECT * FROM small", 1),
+        statement("SELECT * FROM pgboss.job", 90, is_ruled=True),
+        statement("SELECT * FROM orders", 1),
+        statement("VACUUM", 9),
+    ]
+    found = suggestions([table("orders"), table("order_items")], observed(*read)).tables
+    assert [(each.group.name, each.group.when["table"], each.blocks) for each in found] == [
+        ("orders", ["orders", "order_items"], 1),
+        ("ops.gone", "ops.gone", 78),
+        ("month", "month", 20),
+    ]
+    assert found[-1].group.why == "table month, in no group above"
 
 
 def test_a_table_that_stands_alone_gets_a_rule_if_it_reads_much() -> None:
@@ -316,11 +442,26 @@ def test_each_statement_that_no_rule_takes_gets_a_rule() -> None:
     assert names == ["sales.note", "orders", "orders", "app.search", name, "close_day"]
     assert rules == [
         ({"table": ["orders", "order_items"]}, 0.4, 2),
-        ({"table": "note"}, 0.4, 1),
-        ({"calls": "search"}, 0.06, 1),
+        ({"verb": "function", "calls": "app.search"}, 0.06, 1),
+        ({"verb": "procedure", "calls": "close_day"}, 0.03, 1),
+        ({"table": "sales.note"}, 0.4, 1),
         ({"fingerprint": [unread.subject.fingerprint]}, 0.04, 1),
-        ({"calls": "close_day"}, 0.03, 1),
     ]
+
+
+def test_the_rule_of_a_seldom_called_function_has_its_schema_too() -> None:
+    assert proposed(
+        statement("SELECT * FROM orders", 998),
+        statement("CALL app.close_day(1)", 1),
+        statement("SELECT * FROM public.search($1)", 1),
+    ) == (
+        ["orders", "app.close_day", "search"],
+        [
+            ({"table": ["orders", "order_items"]}, 0.998, 1),
+            ({"verb": "procedure", "calls": "app.close_day"}, 0.001, 1),
+            ({"verb": "function", "calls": "search"}, 0.001, 1),
+        ],
+    )
 
 
 def test_only_the_biggest_statements_get_a_rule() -> None:

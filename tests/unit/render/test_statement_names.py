@@ -6,6 +6,7 @@ import pytest
 
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.rank import RankRow
+from pgiostat.queries.fingerprint import normalize
 from pgiostat.render.statement_names import distinct, marks_of, screen_name, shown_category
 from pgiostat.render.table import cut
 
@@ -54,6 +55,32 @@ def test_no_two_rows_look_alike(width: int) -> None:
     ]  # fmt: skip
     shown = [cut(text, width) for text in distinct(texts, marks, width)]
     assert len(set(shown)) == len(texts)
+
+
+SAME_SHORT_FORM = [
+    # an inner order, an inner limit, a table in a subquery of a write, a table of columns
+    ("SELECT * FROM (SELECT * FROM a ORDER BY x) s ORDER BY y",
+     "SELECT * FROM (SELECT * FROM a ORDER BY z) s ORDER BY y"),
+    ("SELECT * FROM (SELECT * FROM a LIMIT 5) s LIMIT 9", "SELECT * FROM a LIMIT 9"),
+    ("WITH c AS (SELECT id FROM j) UPDATE j SET b = 1 FROM c WHERE c.id = j.id",
+     "WITH c AS (SELECT id FROM k) UPDATE j SET b = 1 FROM c WHERE c.id = j.id"),
+    ("SELECT a.* FROM a JOIN b ON b.id = a.b", "SELECT b.* FROM a JOIN b ON b.id = a.b"),
+    ("SELECT public.f(1)", "SELECT f(1)"),
+    ("VACUUM public.a", "VACUUM a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [12, 20, 40, 100])
+def test_statements_that_differ_never_look_alike(width: int) -> None:
+    texts = [normalize(text) for pair in SAME_SHORT_FORM for text in pair]
+    rows = [
+        RankRow((str(n), "5", "10"), each.text, COST, None, "x", each.text, n, each.fingerprint)
+        for n, each in enumerate(texts)
+    ]
+    shown = distinct([screen_name(row) for row in rows], [marks_of(row) for row in rows], width)
+    assert len({cut(text, width) for text in shown}) == len(rows)
+    alike = [screen_name(a) == screen_name(b) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+    assert alike == [True, True, False, True, True, True]
 
 
 def test_entries_of_one_fingerprint_differ_in_the_place_or_the_queryid() -> None:

@@ -3,8 +3,9 @@
     catalog_table     a table as the catalog has it
     observed          the statements of a server, with their reads
     groups            a suggested rule, measured on these
-    families          tables that belong together
-    table_groups, statement_groups, sync_lists   what is suggested
+    families, table_globs   tables that belong together, and globs that match them
+    table_groups, queues, routine_groups, application_groups   rules for an application
+    statement_groups, sync_lists   what else is suggested
     suggestions       all of it for one server
     proposals         rules for statements that match no rule
     file              the text of a rules file

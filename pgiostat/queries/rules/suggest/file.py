@@ -7,6 +7,7 @@ from pgiostat.escape import terminal, toml, toml_value
 from pgiostat.queries.rules.suggest.groups import MeasuredRule, glob_of
 from pgiostat.queries.rules.suggest.observed import Observation
 from pgiostat.queries.rules.suggest.suggestions import Suggestions
+from pgiostat.queries.short_form import short_form
 from pgiostat.units import format_count, format_share
 
 __all__ = ["rule_lines", "rules_file", "taken_words"]
@@ -54,9 +55,10 @@ _LISTS = {
 }
 
 _TABLES = """
-# Groups of tables. {share} of all reads are of statements that match these rules. A share leaves
-# out statements that match a rule above. A category may have the placeholders {{verb}}, {{schema}}
-# and {{table}}: "orders {{verb}}" makes orders select, orders update, …
+# Groups of tables, and of functions and procedures. {share} of all reads are of statements that
+# match these rules. A share leaves out statements that match a rule above. An example is shown in
+# short: verb (none for a SELECT), tables, conditions, columns. A category may have the placeholders
+# {{verb}}, {{schema}} and {{table}}: "orders {{verb}}" makes orders select, orders update, …
 """
 _NO_GROUPS = """
 # No tables of the catalog belong together, and none reads much: what reads is named after tables.
@@ -243,7 +245,8 @@ def taken_words(each: MeasuredRule) -> str:
 
 
 def _example(text: str) -> str:
-    shown = terminal(" ".join(text.split()))
+    """Return the short form of a statement, as lists of statements have it."""
+    shown = terminal(" ".join(short_form(text).split()))
     return shown if len(shown) <= _LONGEST_EXAMPLE else f"{shown[: _LONGEST_EXAMPLE - 1]}…"
 
 

@@ -13,6 +13,7 @@ from pgiostat.queries.rules.rules_file import RESERVED
 from pgiostat.queries.rules.suggest.observed import ObservedStatement
 
 __all__ = [
+    "NOTABLE",
     "MeasuredRule",
     "SuggestedRule",
     "category_named",
@@ -22,6 +23,8 @@ __all__ = [
     "taken",
 ]
 
+NOTABLE = 0.01
+"""Share of reads from which on a table or a function gets a rule of its own."""
 _LONGEST_NAME = 60
 _IN_PLACE = {"{": "(", "}": ")"}
 

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pgiostat.analysis.rank import RankRow
 from pgiostat.queries.rules.automatic import automatic_category
 from pgiostat.queries.rules.conditions import Subject
+from pgiostat.queries.rules.suggest.application_groups import application_groups, table_rule
 from pgiostat.queries.rules.suggest.catalog_table import CatalogTable
 from pgiostat.queries.rules.suggest.groups import (
     MeasuredRule,
     SuggestedRule,
-    category_named,
-    glob_of,
     matcher,
     measured,
 )
 from pgiostat.queries.rules.suggest.observed import Observation
-from pgiostat.queries.rules.suggest.table_groups import table_groups
+from pgiostat.queries.rules.suggest.routine_groups import routine_of, routine_rule
 from pgiostat.statistics.names import OTHER, split_action
 
 __all__ = ["Unclear", "UnclearStatement", "proposals"]
@@ -64,7 +63,7 @@ def proposals(
     """
     free = [each for each in observed.statements if not each.is_ruled]
     subjects = {each.subject.fingerprint: each.subject for each in reversed(free)}
-    groups = table_groups(tables, observed.statements)
+    groups = application_groups(tables, observed.statements)
     matches = [(group, matcher(group)) for group in groups]
     found: list[UnclearStatement] = []
     wanted: list[SuggestedRule] = []
@@ -83,20 +82,15 @@ def proposals(
 
 
 def _of_its_own(subject: Subject) -> SuggestedRule | None:
-    """Return the rule of a statement about a table of no group; None if it needs none."""
-    features = subject.features
-    verb, table = split_action(automatic_category(features))
+    """Return the rule of a statement that no group matches; None if it needs none."""
+    category = automatic_category(subject.features)
+    table = split_action(category)[1]
     if table:
-        short = table.rpartition(".")[2]
-        return SuggestedRule(
-            table, category_named(table), {"table": glob_of(short)}, f"table {table}"
-        )
-    function = features.main.name or next(iter(sorted(features.calls)), "")
-    if verb in {"function", "procedure"} and function:
-        short = function.rpartition(".")[2]
-        why = f"{verb} {function}"
-        return SuggestedRule(function, category_named(short), {"calls": glob_of(short)}, why)
-    if verb == OTHER and subject.fingerprint:
+        return table_rule(table)
+    verb, name = routine_of(subject.features)
+    if verb:
+        return routine_rule(verb, name)
+    if category == OTHER and subject.fingerprint:
         why = "its text says neither table nor function"
         name = f"statement {subject.fingerprint}"
         return SuggestedRule(name, name, {"fingerprint": [subject.fingerprint]}, why)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pgiostat.queries.rules.suggest.application_groups import application_groups
 from pgiostat.queries.rules.suggest.catalog_table import CatalogTable
 from pgiostat.queries.rules.suggest.groups import MeasuredRule, SuggestedRule, measured
 from pgiostat.queries.rules.suggest.observed import Observation
 from pgiostat.queries.rules.suggest.statement_groups import preloads, role_groups, tag_groups
 from pgiostat.queries.rules.suggest.sync_lists import SuggestedLists, suggest
-from pgiostat.queries.rules.suggest.table_groups import table_groups
 
 __all__ = ["Suggestions", "suggestions"]
 
@@ -20,7 +20,7 @@ class Suggestions:
     Attributes:
         lists: The vocabulary of the preset sync.
         is_sync: Whether these lists are in force; the rules by table are comments then.
-        tables: Rules by table, in the order in which they are tried.
+        tables: Rules by table, function and procedure, in the order in which they are tried.
         roles: Rules by role, each as if it were alone.
         tags: Rules by tag, each as if it were alone.
         with_keys: Tables with a primary key.
@@ -37,7 +37,7 @@ class Suggestions:
 
     @property
     def share(self) -> float | None:
-        """Share of all reads of statements that match a rule by table; None if nothing was read."""
+        """Share of all reads of statements that match one of these; None if nothing was read."""
         shares = [each.share for each in self.tables if each.share is not None]
         return sum(shares) if shares else None
 
@@ -55,7 +55,7 @@ def suggestions(tables: Sequence[CatalogTable], observed: Observation) -> Sugges
     statements, whole, lists = observed.statements, observed.blocks, suggest(tables)
     # The preset is that of the server: its evidence may be in another database.
     is_sync = observed.is_sync and bool(lists.synced)
-    by_table = table_groups(tables, statements)
+    by_table = application_groups(tables, statements)
     if by_table and not is_sync:
         by_table = [*_used([preloads()], observed), *by_table]
 

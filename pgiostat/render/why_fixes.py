@@ -1,0 +1,98 @@
+"""Fixes of a cause: sentences, statements to run, predictions and costs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pgiostat.analysis.fixes import Prediction
+from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.render.ledger import displayed
+from pgiostat.reports.why_fixes import ProposedFix, ReadsAfter
+from pgiostat.units import format_bytes, format_count, format_share
+
+__all__ = ["fix_object", "fixes_in_words"]
+
+_NEGLIGIBLE = 0.02
+LEAST_SAVED = 0.001
+
+
+def fixes_in_words(
+    proposed: Sequence[ProposedFix], evidence: StatementEvidence, prefix: str, *, is_only: bool
+) -> Iterator[str]:
+    """Yield the fixes of a statement as lines.
+
+    Args:
+        proposed: The fixes.
+        evidence: The statement.
+        prefix: What a line begins with.
+        is_only: Whether it is the only statement of the report: all fixes are shown with their
+            costs. Otherwise the first one is.
+    """
+    for each in proposed if is_only else proposed[:1]:
+        fix = each.fix
+        yield f"{prefix}fix: {displayed(fix.sentence)}"
+        yield from (f"{prefix}  {displayed(statement)}" for statement in fix.statements)
+        yield f"{prefix}  {_effect(each, evidence)}"
+        if is_only:
+            yield from (f"{prefix}  {displayed(cost)}" for cost in fix.costs)
+    if not is_only and (rest := len(proposed) - 1) > 0:
+        others = f"{rest} more fix{'es' * (rest > 1)}"
+        yield f"{prefix}{others}, and what each costs: pgiostat why {evidence.key}"
+
+
+def _effect(proposed: ProposedFix, evidence: StatementEvidence) -> str:
+    """Return what a fix does, in one sentence."""
+    found, reads, size = proposed.fix.prediction, proposed.reads, proposed.fix.size_bytes
+    if found is None:
+        return f"not predicted: {proposed.fix.unpredicted}"
+    words = f"a call touches {'at best ' * found.at_best}{_blocks(found)}"
+    words += f" blocks instead of {format_count(evidence.after.touched_per_call)}"
+    if reads is not None and (saved := _saved(reads)):
+        words += f"; the server reads {saved}"
+    if size is not None:
+        words += f"; the index takes at most {format_bytes(float(size))}"
+    return words
+
+
+def _blocks(found: Prediction) -> str:
+    low, high = format_count(found.low), format_count(found.high)
+    if found.point is None:
+        return f"{low} to {high}"
+    is_exact = found.high - found.low <= _NEGLIGIBLE * found.point
+    return format_count(found.point) + ("" if is_exact else f" ({low} – {high})")
+
+
+def _saved(reads: ReadsAfter) -> str:
+    """Return the reads that a fix saves, as point and range; empty if hardly any."""
+    shares = [(reads.now - each) / reads.now for each in (reads.point, reads.high, reads.low)]
+    if shares[2] < LEAST_SAVED:
+        return ""
+    point, low, high = map(format_share, shares)
+    return f"{point} less ({low} – {high})"
+
+
+def fix_object(proposed: ProposedFix, evidence: StatementEvidence) -> dict[str, Any]:
+    """Return a fix as an object."""
+    fix, reads = proposed.fix, proposed.reads
+    found = fix.prediction
+    return {
+        "cause": str(proposed.finding.cause),
+        "kind": str(fix.kind),
+        "sentence": fix.sentence,
+        "statements": list(fix.statements),
+        "touched_per_call": None
+        if found is None
+        else {
+            "now": evidence.after.touched_per_call,
+            "low": found.low,
+            "point": found.point,
+            "high": found.high,
+            "basis": str(found.basis),
+            "at_best": found.at_best,
+        },
+        "unpredicted": fix.unpredicted,
+        "reads_per_s": None
+        if reads is None
+        else {"now": reads.now, "low": reads.low, "point": reads.point, "high": reads.high},
+        "size_bytes": fix.size_bytes,
+        "costs": list(fix.costs),
+    }
