@@ -33,7 +33,7 @@ from pgiostat.lab.faults.library import FAULTS, SEVERITIES, injections
 from tests.support.servers import MATRIX, matrix_binaries
 
 HEALTHY_SECONDS = 125.0
-RULES = ("pgiostat/analysis/why", "pgiostat/reports/why.py", "pgiostat/reports/why_evidence.py")
+RULES = ("pgiostat/analysis/why", ":(glob)pgiostat/reports/why*.py")
 """Where the rules are."""
 _META = "meta.json"
 
