@@ -74,6 +74,11 @@ def test_a_cause_of_the_victim_is_right_and_any_other_is_wrong() -> None:
     assert why_judge.answer(_statement(VICTIM, None), DROPPED).cause == "no cause found"
     pressed = _statement("SELECT 1", Cause.PRESSURE, 9, victim)
     assert why_judge.answer(pressed, DROPPED).statement == "select * from items where order_id = $1"
+    by_victim = _statement("SELECT 1", Cause.PRESSURE, 9, _statement(VICTIM, None))
+    assert why_judge.answer(by_victim, DROPPED).verdict == "no cause"
+    by_other = _statement("SELECT 1", Cause.PRESSURE, 9, _statement("SELECT 2", None))
+    assert why_judge.answer(by_other, DROPPED).cause == "cache pressure"
+    assert why_judge.answer(by_other, DROPPED).verdict == "wrong"
 
 
 def test_the_top_answer_is_that_of_the_statement_that_grew_most() -> None:
