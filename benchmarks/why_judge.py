@@ -157,15 +157,16 @@ def top(explained: Sequence[ExplainedStatement], meta: Meta) -> Answer:
 def answer(each: ExplainedStatement, meta: Meta) -> Answer:
     """Return the answer about a statement.
 
-    A pressure is followed to its root. It is wrong if it names a statement that has no cause and is
-    not the victim.
+    A pressure is followed to its root. It is wrong if it names a statement that has no cause, unless
+    that is the victim and grew.
     """
     if each.answer.outcome is not WhyOutcome.FOUND:
         return Answer(Verdict.NONE, each.answer.outcome.value, "", _plain(each.evidence.name)[:120])
     finding = each.answer.findings[0]
     if finding.cause is Cause.PRESSURE and Cause.PRESSURE.value not in meta.causes and each.roots:
         root = answer(each.roots[0], meta)
-        if root.verdict != Verdict.NONE or _is_victim(each.roots[0].evidence, meta):
+        grew = each.roots[0].answer.outcome is WhyOutcome.NO_CAUSE
+        if root.verdict != Verdict.NONE or (grew and _is_victim(each.roots[0].evidence, meta)):
             return root
     is_right = finding.cause.value in meta.causes and _is_victim(each.evidence, meta)
     return Answer(

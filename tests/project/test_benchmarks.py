@@ -1,6 +1,7 @@
 """What the benchmarks measure is what a collector would have written."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,6 +77,9 @@ def test_a_cause_of_the_victim_is_right_and_any_other_is_wrong() -> None:
     assert why_judge.answer(pressed, DROPPED).statement == "select * from items where order_id = $1"
     by_victim = _statement("SELECT 1", Cause.PRESSURE, 9, _statement(VICTIM, None))
     assert why_judge.answer(by_victim, DROPPED).verdict == "no cause"
+    steady = replace(_statement(VICTIM, None), answer=Explanation(WhyOutcome.NO_GROWTH))
+    by_steady = _statement("SELECT 1", Cause.PRESSURE, 9, steady)
+    assert why_judge.answer(by_steady, DROPPED).verdict == "wrong"
     by_other = _statement("SELECT 1", Cause.PRESSURE, 9, _statement("SELECT 2", None))
     assert why_judge.answer(by_other, DROPPED).cause == "cache pressure"
     assert why_judge.answer(by_other, DROPPED).verdict == "wrong"
