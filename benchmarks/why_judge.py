@@ -157,8 +157,8 @@ def top(explained: Sequence[ExplainedStatement], meta: Meta) -> Answer:
 def answer(each: ExplainedStatement, meta: Meta) -> Answer:
     """Return the answer about a statement.
 
-    A pressure is followed to its root. It is wrong if it names a statement that has no cause, unless
-    that is the victim and grew.
+    A pressure is followed to its root. It is wrong if it names a statement that has no cause,
+    unless that one is the victim and grew.
     """
     if each.answer.outcome is not WhyOutcome.FOUND:
         return Answer(Verdict.NONE, each.answer.outcome.value, "", _plain(each.evidence.name)[:120])

@@ -181,13 +181,14 @@ _BY_DEVICE = (
     "CLUSTER alerts USING alerts_device",
     "VACUUM (FREEZE, ANALYZE) alerts",
 )
-_CURVE = "select r.at, r.value, r.detail, d.model"
-_ALERTS = "from alerts a"
+_CURVE = "select @2.at, @2.value, @2.detail, @1.model"
+_ALERTS = "from alerts @1"
+"""Parts of texts as pgiostat shows them, which numbers their aliases."""
 
 TARGETS: FaultTargets = {
     "index dropped": (
         FaultTarget(_ALERTS, "alerts", "alerts_device", "device_id, raised_at"),
-        FaultTarget("readings r", "readings", "readings_device", "device_id, at"),
+        FaultTarget("readings @", "readings", "readings_device", "device_id, at"),
     ),
     "wrong column order": (
         FaultTarget(
@@ -223,7 +224,7 @@ TARGETS: FaultTargets = {
         FaultTarget(_ALERTS, "alerts", columns="note", amount=amount) for amount in (1, 3)
     ),
     "visibility map cleared": tuple(
-        FaultTarget("select count(*) from alerts a", "alerts", columns="note", amount=amount)
+        FaultTarget("select count(*) from alerts @1", "alerts", columns="note", amount=amount)
         for amount in (0.4, 1.0)
     ),
     "values toasted": tuple(
@@ -244,11 +245,11 @@ TARGETS: FaultTargets = {
     ),
     "planner setting": tuple(FaultTarget("from", amount=amount) for amount in (1_000, 10_000)),
     "spill": tuple(
-        FaultTarget("select distinct a.note", "alerts", amount=amount) for amount in (256, 64)
+        FaultTarget("select distinct @1.note", "alerts", amount=amount) for amount in (256, 64)
     ),
-    "partitions not pruned": (FaultTarget("readings r", "readings"),),
+    "partitions not pruned": (FaultTarget("readings @", "readings"),),
     "report started": tuple(
-        FaultTarget("select d.model, avg", "readings", traffic=traffic)
+        FaultTarget("select @1.model, avg", "readings", traffic=traffic)
         for traffic in ("report", "reports")
     ),
     "working set outgrown": tuple(
@@ -260,7 +261,7 @@ TARGETS: FaultTargets = {
     ),
     "table added": (
         FaultTarget(
-            "from events e",
+            "from events @1",
             "events",
             sql=(
                 "CREATE TABLE events (id int PRIMARY KEY, device_id int, kind text)",

@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
+import pytest
 
-from benchmarks import applications, why_judge, why_table
+from benchmarks import applications, why_desk, why_judge, why_sensors, why_table
 from benchmarks.history_load import World, ticks
 from benchmarks.why_run import Meta
 from pgiostat.analysis.cost import ReadCost
@@ -16,6 +18,9 @@ from pgiostat.analysis.why import Cause, CauseFinding, Certainty, Explanation, W
 from pgiostat.analysis.why.evidence import StatementEvidence, Usage
 from pgiostat.history.format.encode import encode
 from pgiostat.history.format.schema import READS
+from pgiostat.lab.faults.library import injections
+from pgiostat.queries.describe import describer
+from pgiostat.queries.rules import rule_book
 from pgiostat.reports.why import ExplainedStatement
 
 BEGIN = datetime(2026, 11, 16, tzinfo=UTC)
@@ -91,6 +96,28 @@ def test_the_top_answer_is_that_of_the_statement_that_grew_most() -> None:
     assert why_judge.top([victim, _statement("SELECT 2", None, 20)], DROPPED).verdict == "right"
     assert why_judge.top([victim, larger], DROPPED).cause == "more calls"
     assert why_judge.top([_statement(VICTIM, None, 5)], DROPPED).verdict == "no cause"
+
+
+@pytest.mark.parametrize("system", [why_desk, why_sensors], ids=lambda each: each.NAME)
+def test_each_victim_is_a_statement_of_its_system(system: ModuleType) -> None:
+    describe = describer(rule_book(preset="auto", by="--preset"))
+    texts = [
+        describe(query.text.replace("%s", "$1"), user="", database="", queryid=1).text.lower()
+        for query in system.QUERIES.values()
+    ]
+    named = {target.statement for _, _, target in injections(system.TARGETS)}
+    assert [each for each in named if not any(each in text for text in texts)] == []
+
+
+@pytest.mark.parametrize("system", [why_desk, why_sensors], ids=lambda each: each.NAME)
+def test_the_traffic_of_each_target_is_a_mode(system: ModuleType) -> None:
+    named = {
+        traffic
+        for _, _, target in injections(system.TARGETS)
+        for traffic in (target.traffic, target.healthy)
+        if traffic
+    }
+    assert named == {*system.MODES}
 
 
 def test_an_effect_is_a_growth_by_a_third() -> None:
