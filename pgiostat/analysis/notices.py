@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from enum import StrEnum
 
+from pgiostat.analysis.ledger import Line
 from pgiostat.analysis.rank import By, Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import grant, hidden_from
@@ -81,8 +83,11 @@ def notices(
                 "pg_stat_statements.",
             )
         )
-    if (ranking.unattributed or 0) > 0 and (causes := unexplained(ranking)) is not None:
-        found.append(Notice("reads-unexplained", causes, kind=NoticeKind.HAPPENED))
+    found += [
+        Notice("reads-unexplained", causes, kind=NoticeKind.HAPPENED)
+        for line in ranking.lines
+        if line.blocks > 0 and (causes := unexplained(ranking, line)) is not None
+    ]
     if delta.unknown:
         found.append(
             Notice(
@@ -153,18 +158,23 @@ def _without_text(ranking: Ranking) -> Iterator[Notice]:
         )
 
 
-def unexplained(ranking: Ranking) -> str | None:
-    """Return a sentence about the causes of unattributed reads; None if few or without a cause."""
-    for line in ranking.lines:
-        share = ranking.share(line.blocks)
-        if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
-            causes = " or ".join(line.causes)
-            blocks = format_count(line.blocks)
-            return (
-                f"{format_share(share)} of the reads are unattributed ({blocks} blocks); possible"
-                f" cause: {causes}."
-            )
-    return None
+def unexplained(ranking: Ranking, line: Line) -> str | None:
+    """Return a sentence about the causes of a line's reads; None if few or without a cause."""
+    if not line.causes or abs(line.blocks) <= SHOWN_UNEXPLAINED * ranking.whole:
+        return None
+    causes, blocks = " or ".join(line.causes), format_count(line.blocks)
+    if line.is_of_interval:
+        what = f"{format_share(ranking.share(line.blocks))} of the reads are unattributed"
+        return f"{what} ({blocks} blocks); possible cause: {causes}."
+    when = "earlier"
+    if line.since is not None and line.until is not None:
+        begin, end = (each.astimezone(UTC) for each in (line.since, line.until))
+        when = f"between {begin:%H:%M:%S} and {end:%H:%M:%SZ}"
+    what = f"{blocks} blocks were read {when}, and no statement counted them"
+    if line.blocks < 0:
+        blocks = format_count(-line.blocks)
+        what = f"statements counted {blocks} blocks {when}, and the server did not count them"
+    return f"{what[0].upper()}{what[1:]}; possible cause: {causes}."
 
 
 def _sentence(error: PgiostatError) -> str:

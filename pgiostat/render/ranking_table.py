@@ -131,6 +131,8 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
     is_index = ranking.by is By.INDEX
     with_bar = width >= (BAR_OF_INDEX if is_index else NARROW)
     least, longest = (LEAST_INDEX, LONGEST_INDEX) if is_index else (LEAST_NAME, LONGEST_NAME)
+    # The time of reads is never cut.
+    least = max(least, *(len(line.name) + 1 for line in account_lines(ranking)))
     room = width - least - SHARE_WIDTH - (BAR_WIDTH + 1) * with_bar
     metrics, room = _fitting(shown_columns(ranking), room, _kept(ranking))
     most = min(max(room + least, least) - 1, longest)

@@ -49,7 +49,7 @@ def _effect(proposed: ProposedFix, evidence: StatementEvidence) -> str:
     if reads is not None and (saved := _saved(reads)):
         words += f"; the server reads {saved}"
     if size is not None:
-        words += f"; the index takes at most {format_bytes(float(size))}"
+        words += f"; the index takes about {format_bytes(float(size))}"
     return words
 
 

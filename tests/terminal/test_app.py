@@ -20,6 +20,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import IntervalResult
@@ -167,7 +168,7 @@ def test_reads_of_no_category_have_a_line_below_the_table() -> None:
 def test_coverage_is_of_the_time_that_is_shown() -> None:
     feed = Told()
     last = feed._moments[-1]
-    feed._moments[-1] = replace(last, statement_blocks=800, settled_blocks=1600)
+    feed._moments[-1] = replace(last, statement_blocks=800, reads=ServerReads(1600))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert "coverage 50.0 %" in shown(app)[1]

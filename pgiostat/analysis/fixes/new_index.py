@@ -1,6 +1,6 @@
 """An index that a statement can use, or why no index helps it."""
 
-from pgiostat.analysis.fixes.btree import BTree, adjacent_pages, b_tree, pages_of_scattered
+from pgiostat.analysis.fixes.btree import BTree, adjacent_pages, b_tree
 from pgiostat.analysis.fixes.index_choice import WantedIndex, serving_index, wanted_index
 from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.table_facts import TableFacts
@@ -87,7 +87,7 @@ def _prediction(facts: TableFacts, wanted: WantedIndex, tree: BTree) -> Predicti
     if wanted.is_covering:
         return _range(low + _MAP, high + _MAP, _MAP)
     least = adjacent_pages(rows, facts.rows_per_page or 1.0)
-    most = pages_of_scattered(rows, facts.table.pages)
+    most = min(rows, float(facts.table.pages))
     if wanted.gives_order and access.limit:
         least = most  # those that are chosen by another order lie apart
     elif facts.used_index is not None and (per_row := facts.table.after.blocks_per_row):
