@@ -13,12 +13,9 @@ from pgiostat.analysis.why.evidence import StatementEvidence, Usage
 from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.queries.access import accesses
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import rule_book
-from pgiostat.queries.tables import resolver, tables_of
 from pgiostat.reports.why import ExplainedStatement, why_report
-from pgiostat.reports.why_tables import TableNames
 
 __all__ = ["PAIR_SECONDS", "QUESTIONS", "Answer", "Verdict", "answer", "has_effect", "judge", "top"]
 
@@ -100,7 +97,6 @@ def _explained(
             history,
             *windows,
             describe=describer(rule_book(preset="auto", by="--preset")),
-            table_names=TableNames(tables_of, accesses, resolver),
             target=target,
         )
     except PgiostatError as error:
