@@ -29,6 +29,8 @@ LATE = "sessions that have not reported their reads yet"
 FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database loses"
 NESTED_TWICE = "nested statements, which are counted twice"
 HELD = "cursors WITH HOLD, which COMMIT fills"
+MOST_EXCESS = 1.05
+"""Blocks of statements as a multiple of the total, up to which shares are of the total."""
 ADDED = "blocks added to tables, which PostgreSQL 13 to 15 count as read"
 
 
@@ -181,16 +183,20 @@ def total_of(explained: int, reads: ServerReads) -> int:
 
 
 def whole_of(explained: int, reads: ServerReads) -> int:
-    """Return the blocks of which shares are: the total, or the statements' if these are more.
+    """Return the blocks of which shares are: the total, which is 100 %.
+
+    If statements counted a twentieth more, as where the server lost counts, theirs: then no row
+    has more than all.
 
     Args:
         explained: Blocks of statements.
         reads: The server's own counts.
 
-    >>> whole_of(46, ServerReads(blocks=123, in_transit_blocks=77)), whole_of(46, ServerReads(40))
-    (46, 46)
+    >>> whole_of(46, ServerReads(45)), whole_of(46, ServerReads(40)), whole_of(0, ServerReads())
+    (45, 46, 0)
     """
-    return max(explained, total_of(explained, reads))
+    total = total_of(explained, reads)
+    return total if explained <= total * MOST_EXCESS else explained
 
 
 CAUSES: Mapping[str, str] = {

@@ -10,7 +10,7 @@ from pgiostat.analysis.server_reads import reads_of
 from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta, Quality
-from pgiostat.units import format_count, format_coverage, format_duration
+from pgiostat.units import format_counted, format_coverage, format_duration
 
 __all__ = ["IntervalLog"]
 
@@ -129,4 +129,4 @@ class _Hour:
 
 
 def _entries(evicted: int | None) -> str:
-    return "(some entries)" if evicted is None else f"(at least {format_count(evicted)} entries)"
+    return "(some entries)" if evicted is None else f"(at least {format_counted(evicted, 'entry')})"

@@ -15,9 +15,8 @@ from pgiostat.dataframes.arguments import step_of, usage_error
 from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.burst import burst_frame
 from pgiostat.dataframes.dtypes import framed, units
-from pgiostat.dataframes.relations import RelationFrames
 from pgiostat.dataframes.statements import statements_frame
-from pgiostat.dataframes.why import why_frame
+from pgiostat.dataframes.why import WhyFrames
 from pgiostat.errors import choice
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.read.history import History
@@ -35,7 +34,6 @@ from pgiostat.reports.compare import compare_windows
 from pgiostat.reports.ranking import ranking_report
 from pgiostat.reports.series import labels_report, statements_report
 from pgiostat.reports.whatif import whatif_report
-from pgiostat.reports.why import why_report, window_before
 from pgiostat.timespec import Instant, Length
 from pgiostat.volume.instances import instance_of
 from pgiostat.volume.models import volume_of
@@ -77,7 +75,7 @@ def open_history(
 
 
 @dataclass(slots=True, repr=False)
-class Frames(RelationFrames):
+class Frames(WhyFrames):
     """A history as pandas frames.
 
     Times are words as on the command line (since="-2h", until="2026-11-23T10:00Z", last="7d"), or
@@ -289,46 +287,6 @@ class Frames(RelationFrames):
         columns = ["measure", "unit", "now", "at_least", "at_most"]
         totals = report.totals
         return with_attrs(framed(list(range_of(report)), columns), totals.window, totals)
-
-    def why(
-        self,
-        statement: str = "",
-        *,
-        against: Length = "1h",
-        label: str = "",
-        since: Instant | None = None,
-        until: Instant | None = None,
-        last: Length | None = None,
-    ) -> pd.DataFrame:
-        """Return the causes of reads that grew, and their fixes: `pgiostat why`.
-
-        Args:
-            statement: Fingerprint, queryid, category or part of a text; the five statements that
-                read most if empty.
-            against: Length of the window before, which ends where the other one begins.
-            label: One server; all if empty.
-            since: Start of the window; 15 minutes before its end if there is no last either.
-            until: End of the window; the end of the newest interval if None.
-            last: Length of the window, instead of a start.
-
-        Returns:
-            A row for each fix of each cause: fingerprint, category, query, outcome, cause,
-            certainty, sentence, fix, statement (SQL to run) and unpredicted are string, numbers
-            float64 with their units in attrs. predicted, predicted_low and predicted_high are the
-            blocks that a call touches after the fix. A cause without a fix and a statement without
-            a cause have one row. attrs["missing"] has what could not be looked at.
-
-        Raises:
-            PgiostatError: option-invalid, statement-unknown, window-empty, time-invalid,
-                label-unknown, history-empty, history-unreadable.
-        """
-        if since is None and last is None:
-            last = "15m"
-        after = self._window(label, since, until, last)
-        before = window_before(after, step_of(against))
-        return why_frame(
-            why_report(self.history, before, after, describe=self.describe, target=statement)
-        )
 
     def compare(self, a: str, b: str, *, per: str = "second") -> pd.DataFrame:
         """Compare two windows: the rows of `pgiostat compare --format csv`.

@@ -1,15 +1,19 @@
 """Causes of reads that grew, and their fixes, as a frame."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from pgiostat.dataframes.arguments import step_of
 from pgiostat.dataframes.attrs import with_attrs
-from pgiostat.reports.why import ExplainedStatement, WhyReport
+from pgiostat.dataframes.relations import RelationFrames
+from pgiostat.reports.why import ExplainedStatement, WhyReport, why_report, window_before
 from pgiostat.reports.why_fixes import ProposedFix
+from pgiostat.timespec import Instant, Length
 
-__all__ = ["why_frame"]
+__all__ = ["WhyFrames"]
 
 _WORDS = ("fingerprint", "category", "query", "outcome", "cause", "certainty", "sentence")
 _FIX_WORDS = ("fix", "statement", "unpredicted")
@@ -32,7 +36,52 @@ _PREDICTED = {
 _COLUMNS = (*_WORDS, *_RATES, *_FIX_WORDS, *_PREDICTED)
 
 
-def why_frame(report: WhyReport) -> pd.DataFrame:
+@dataclass(slots=True, repr=False)
+class WhyFrames(RelationFrames):
+    """Causes of reads that grew, and their fixes."""
+
+    def why(
+        self,
+        statement: str = "",
+        *,
+        against: Length = "1h",
+        label: str = "",
+        since: Instant | None = None,
+        until: Instant | None = None,
+        last: Length | None = None,
+    ) -> pd.DataFrame:
+        """Return the causes of reads that grew, and their fixes: `pgiostat why`.
+
+        Args:
+            statement: Fingerprint, queryid, category or part of a text; the five statements that
+                read most if empty.
+            against: Length of the window before, which ends where the other one begins.
+            label: One server; all if empty.
+            since: Start of the window; 15 minutes before its end if there is no last either.
+            until: End of the window; the end of the newest interval if None.
+            last: Length of the window, instead of a start.
+
+        Returns:
+            A row for each fix of each cause: fingerprint, category, query, outcome, cause,
+            certainty, sentence, fix, statement (SQL to run) and unpredicted are string, numbers
+            float64 with their units in attrs. predicted, predicted_low and predicted_high are the
+            blocks that a call touches after the fix. A cause without a fix and a statement without
+            a cause have one row. attrs["missing"] has what could not be looked at.
+
+        Raises:
+            PgiostatError: option-invalid, statement-unknown, window-empty, time-invalid,
+                label-unknown, history-empty, history-unreadable.
+        """
+        if since is None and last is None:
+            last = "15m"
+        after = self._window(label, since, until, last)
+        before = window_before(after, step_of(against))
+        return _why_frame(
+            why_report(self.history, before, after, describe=self.describe, target=statement)
+        )
+
+
+def _why_frame(report: WhyReport) -> pd.DataFrame:
     """Return a row for each fix of each cause.
 
     A cause without a fix has one row, and so has a statement without a cause.

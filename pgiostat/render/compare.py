@@ -27,6 +27,7 @@ from pgiostat.units import (
     format_count,
     format_coverage,
     format_duration,
+    format_rate,
     format_version,
 )
 
@@ -244,7 +245,7 @@ def _pair_formats(rows: Sequence[ComparedGroup]) -> tuple[Format, Format]:
     """Return the formats of calls per second and of blocks per call, of both sides together."""
     costs = [cost for row in rows for cost in row.costs]
     return (
-        column_format(format_count, [cost.calls_per_s for cost in costs]),
+        column_format(format_rate, [cost.calls_per_s for cost in costs]),
         column_format(format_count, [cost.blocks_per_call for cost in costs]),
     )
 

@@ -11,7 +11,7 @@ from pgiostat.analysis.ledger import Line as AccountedLine
 from pgiostat.analysis.rank import OF_RELATIONS, Ranking
 from pgiostat.render.csv import timestamp
 from pgiostat.statistics.names import OWN
-from pgiostat.units import format_count, format_counted, format_ms
+from pgiostat.units import format_counted, format_ms
 
 __all__ = ["NAMES", "NESTED", "AccountLine", "account_lines", "displayed", "ledger", "own_cost"]
 
@@ -62,14 +62,16 @@ def account_lines(ranking: Ranking, *, is_live: bool = False) -> Iterator[Accoun
             yield AccountLine(NAMES[line.account], line.blocks)
     has_others = any(line.blocks for line in others)
     is_known = ranking.server_blocks is not None
+    is_whole = ranking.total == ranking.whole
     if ranking.by in OF_RELATIONS:
-        yield AccountLine(DATABASE, ranking.server_blocks)
+        yield AccountLine(DATABASE, ranking.server_blocks, has_share=is_whole)
     elif is_live or has_others:
-        yield AccountLine(TOTAL, ranking.total, is_bound=not is_known)
+        yield AccountLine(TOTAL, ranking.total, has_share=is_whole, is_bound=not is_known)
         for line in others:
             yield AccountLine(_other_name(line), line.blocks, has_share=False)
     if not is_live and ranking.by not in OF_RELATIONS:
-        yield AccountLine(SERVER, ranking.server_blocks, has_share=not has_others)
+        has_share = is_whole and not has_others
+        yield AccountLine(SERVER, ranking.server_blocks, has_share=has_share)
     if ranking.nested:
         # Below the sum, because it is no part of it: it is in its callers' rows.
         yield AccountLine(NESTED, ranking.nested_blocks)
@@ -114,10 +116,11 @@ def _times(line: AccountedLine) -> dict[str, str | None]:
 def own_cost(spent: Overhead) -> str:
     """Return the cost of pgiostat's own statements; temporary blocks only if there are any.
 
-    >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(7, 5.5, 40, 3))
-    ('7 calls, 5.50 ms, 40 blocks read', '7 calls, 5.50 ms, 40 blocks, 3 temp blocks read')
+    >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(1, 5.5, 1, 3))
+    ('7 calls, 5.50 ms, 40 blocks read', '1 call, 5.50 ms, 1 block, 3 temp blocks read')
     """
     calls = format_counted(spent.calls, "call")
-    blocks, temp = map(format_count, (spent.blocks_read, spent.temp_blks_read))
-    read = f"{blocks} blocks, {temp} temp blocks" if spent.temp_blks_read else f"{blocks} blocks"
+    read = format_counted(spent.blocks_read, "block")
+    if spent.temp_blks_read:
+        read += f", {format_counted(spent.temp_blks_read, 'temp block')}"
     return f"{calls}, {format_ms(spent.exec_ms)}, {read} read"

@@ -18,6 +18,7 @@ from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, of_blocks
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, AccountLine, account_lines, displayed
 from pgiostat.render.statement_names import (
+    database_sign,
     distinct,
     distinguishable,
     marks_of,
@@ -184,6 +185,7 @@ def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) ->
         [marks_of(row) for row in ranking.rows],
         query,
         [_place(row) for row in ranking.rows] if with_place else [],
+        [database_sign(row) if len(row.databases) > 1 else "" for row in ranking.rows],
     )
     numbers = {row.key: number for number, row in enumerate(ranking.rows)}
 
@@ -292,5 +294,5 @@ def _fitting(metrics: Sequence[Column], room: int, kept: int) -> tuple[Sequence[
 
 
 def _place(row: RankRow) -> str:
-    place = f"{row.user}@{row.database}" if row.user or row.database else ""
+    place = f"{row.user}@{row.database}" if row.user or row.database else database_sign(row)
     return f"{row.server}: {place}" if row.server else place

@@ -77,13 +77,14 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
             f" a gap that began earlier: {_CAUSES.get(Quality(cause), cause)}"
         )
     if sampled.evicted:
-        yield f"at least {format_count(sampled.evicted)} entries were evicted"
+        was = "entry was" if sampled.evicted == 1 else "entries were"
+        yield f"at least {format_count(sampled.evicted)} {was} evicted"
     elif sampled.reads.evictions:  # a history of an earlier version
-        times = format_count(sampled.reads.evictions)
-        yield f"entries were evicted {times} times, several each time"
+        times = format_counted(sampled.reads.evictions, "time")
+        yield f"entries were evicted {times}, several each time"
     yield from _contradictions(sampled)
     if sampled.unknown:
-        yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
+        yield f"{format_counted(sampled.unknown, 'row')} could not be assigned to an interval"
     watched = totals.seconds_by_label
     longest = max(watched.values(), default=0.0)
     for label, seconds in watched.items():

@@ -492,7 +492,7 @@ def test_the_own_text_is_shown_and_copied_for_explain(monkeypatch: pytest.Monkey
             "tables of the statement: reads of the last 10.0 s",
             "table and its indexes of its reads",
             "public.t 26.7 % known",
-            "shared with 2 other entries of pg_stat_statements",
+            "shared with 2 other entries of pg_stat_statements (73.3 % of its reads)",
         ]
         await pilot.press("t")
         assert (app.state.view, names(app)) == (View.RELATION, ["public.t"])

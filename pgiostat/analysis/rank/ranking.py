@@ -58,6 +58,8 @@ class RankRow:
         own_text: The own text of `Statement`; of a fingerprint that of one entry.
         relation: Of an index its table.
         queryids: Of a fingerprint in a report by statement: those of its entries.
+        databases: Of a fingerprint those of its entries, the first with the most reads; empty if
+            all that is ranked is of one database.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -80,6 +82,7 @@ class RankRow:
     own_text: str = ""
     relation: str = ""
     queryids: tuple[int, ...] = ()
+    databases: tuple[str, ...] = ()
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False

@@ -130,7 +130,7 @@ class WatchSession:
             self._go_on_from(interval.before)
         self.trouble, self.latest = None, interval
         if interval.tables is not None:
-            self.tables = self.tables.after(interval.tables)
+            self.tables = self.tables.after(interval.tables, interval.counted)
         if interval.counted is None:
             return
         self.shown += 1
@@ -188,11 +188,10 @@ class WatchSession:
         return counted
 
     def counted_tables(self, *, whole: bool) -> Totals | None:
-        """Return what tables counted over the last seconds, or all since the baseline."""
-        if whole:
-            return self.counted(whole=True)
+        """Return what tables counted over their last intervals, or since the baseline."""
         self._recent_wanted = self.recent
-        return self.recent.of_tables
+        counted = self.counted(whole=True) if whole else self.recent.of_tables
+        return self.tables.counted(counted, whole=whole)
 
     def _since_baseline(self) -> Totals | None:
         if self._whole is None:
@@ -230,7 +229,7 @@ class WatchSession:
         relids = chain(self._relations.keys, *(each.relations for each in wanted))
         tables = (owner for owner, _ in self._gone_relations.keys if owner is not None)
         statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
-        return statements, {*relids, *tables}
+        return statements, {*relids, *tables, *self.tables.relids}
 
     def _forget(self, snapshot: Snapshot) -> None:
         """Tell most of what has gone from the server apart no more, but by what shares are of."""

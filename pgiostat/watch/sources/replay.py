@@ -77,7 +77,9 @@ class ReplaySource:
         devices = history.device(replace(window, since=window.since - LONGEST))
         devices_of = chain.from_iterable(devices.values())
         self._disk = RecordedDisk(devices_of, rows, reads_of_sample)
-        self._tables = RecordedTables(history, window, [server.server_id for server in servers])
+        self._tables = RecordedTables(
+            history, window, [server.server_id for server in servers], self._starts
+        )
         self._describe = describe
         self._changes = sorted(
             {since for columns in history.named().values() for since, _, _ in columns[1:]}

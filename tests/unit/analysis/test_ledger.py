@@ -136,6 +136,8 @@ def test_what_is_in_transit_is_a_line_of_its_own_and_no_sign_of_a_loss() -> None
     [
         (70, ServerReads(blocks=100), 100),
         (130, ServerReads(blocks=100), 130),
+        (105, ServerReads(blocks=100), 100),
+        (106, ServerReads(blocks=100), 106),
         (70, ServerReads(blocks=100, in_transit_blocks=30), 70),
         (130, ServerReads(blocks=100, in_transit_blocks=-30), 130),
         # A loss of 900 blocks settles after the interval in which the server read them.
