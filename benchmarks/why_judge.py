@@ -72,19 +72,20 @@ def judge(history: Path, meta: Meta) -> dict[str, Any]:
         if meta.fault == HEALTHY:
             return _healthy(opened, windows[0])
         explained = _explained(opened, windows, "")
-        victims = [each for each in explained if _is_victim(each.evidence, meta)]
-        asked = victims or _asked(opened, windows, meta)
+        asked = _asked(opened, windows, meta)
+        affected = [each for each in asked if has_effect(*_sides(each))]
+        victim = max(affected or asked, key=_growth, default=None)
         return {
             "top": asdict(top(explained, meta)),
-            "asked": asdict(answer(asked[0], meta)) if asked else asdict(Answer(Verdict.NONE)),
-            "effect": any(has_effect(*_sides(each)) for each in asked),
+            "asked": asdict(answer(victim, meta) if victim else Answer(Verdict.NONE)),
+            "effect": bool(affected),
             "statements": [_record(each) for each in explained],
             "victim": [_record(each) for each in asked if each not in explained],
         }
 
 
 def _asked(history: History, windows: Sequence[Window], meta: Meta) -> list[ExplainedStatement]:
-    """Return the victim, from the statements that have a part of its text, by reads."""
+    """Return the statements that the fault may hit, at most five."""
     found = _explained(history, windows, meta.statement)
     return [each for each in found if _is_victim(each.evidence, meta)]
 
