@@ -31,7 +31,7 @@ from pgiostat.watch.sources.replay import ReplaySource
 from pgiostat.watch.state import View
 from tests.support.readings import Unsynced, at, reading
 from tests.support.relations import made, read
-from tests.support.screens import NAMES, RELID, Told, play, shown
+from tests.support.screens import NAMES, RELID, Told, play, screen, shown
 
 if TYPE_CHECKING:
     from pgiostat.statistics.delta import Delta
@@ -185,6 +185,52 @@ def test_the_page_of_a_statement_has_its_tables_and_their_indexes() -> None:
         assert found[begin + 9] == ""
 
     play(script, (110, 50), feed=Tables())
+
+
+class Scattered(Tables):
+    """A feed whose manifest query finds a hundred rows by index t_c, each in a block of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        names = self.session.names
+        manifest = Statement("select id, v from t where c = ?", "1:02", "manifest")
+        statements = {**names.statements, (10, 5, 2): manifest, (20, 5, 2): manifest}
+        self.session.names = replace(names, statements=statements)
+        table = {
+            **TABLE, "seq_scan": 0, "seq_tup_read": 0, "heap_blks_hit": 3600, "reltuples": 100_000,
+        }  # fmt: skip
+        index = {**OF_INDEX, "idx_tup_read": 5000, "idx_tup_fetch": 5000}
+        columns = Definition(5, Kind.COLUMNS, RELID, RELID, "t", "id bigint, v bigint, c integer")
+        text = "CREATE INDEX t_c ON public.t USING btree (c)"
+        definitions = (columns, Definition(5, Kind.INDEX, INDEX, RELID, "t_c", text))
+        news = TableNews(
+            made(at(20), 10.0, [table], [index]),
+            read(at(30), [table], [index]),
+            {each.key: each for each in definitions},
+            10.0,
+        )
+        self._moments = [*self._moments[:-1], replace(self._moments[-1], tables=news)]
+
+
+def test_the_page_of_a_statement_begins_with_its_cause_and_a_fix() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("2", "down", "enter", "enter")
+        shown_causes = app.screen.query_one("#causes", Static)
+        assert str(shown_causes.content).splitlines() == [
+            (
+                "likely: rows of public.t that a call needs are scattered: 1.00 blocks for each"
+                " row, 0.050 if they lay together"
+            ),
+            (
+                "fix: CREATE INDEX CONCURRENTLY ON public.t (c) INCLUDE (id, v); a call touches"
+                " 4.06 (3.06 – 5.06) blocks instead of 13.3; the index takes about 3.89 MiB"
+            ),
+        ]
+        assert screen(app)[1].startswith("likely: rows of public.t")
+        await pilot.press("escape", "down", "enter")  # the other role has called it once
+        assert not app.screen.query_one("#causes", Static).display
+
+    play(script, (110, 50), feed=Scattered())
 
 
 def test_no_step_of_the_path_repeats_the_text_before_it() -> None:
