@@ -142,12 +142,12 @@ def _refuse_history_options(**values: str | None) -> None:
 def _of_history(
     opened: "History", after: "Window", describe: "Describe", against: str | None, statement: str
 ) -> "WhyReport":
-    from pgiostat.reports.why import why_report, window_before, with_yesterday
+    from pgiostat.reports.why import why_lately, why_report, with_yesterday
 
-    before = window_before(after) if against is None else _before(opened, after, against)
-    report = why_report(opened, before, after, describe=describe, target=statement)
     if against is not None:
-        return report
+        before = _before(opened, after, against)
+        return why_report(opened, before, after, describe=describe, target=statement)
+    report = why_lately(opened, after, describe=describe, target=statement)
     return with_yesterday(report, opened, describe=describe, target=statement)
 
 
