@@ -147,12 +147,12 @@ def _refuse_history_options(**values: str | None) -> None:
 def _of_history(
     opened: "History", after: "Window", describe: "Describe", against: str | None, statement: str
 ) -> "WhyReport":
-    from pgiostat.reports.why import why_lately, why_report, with_yesterday
+    from pgiostat.reports.why import why_now, why_report, with_yesterday
 
     if against is not None:
         before = _before(opened, after, against)
         return why_report(opened, before, after, describe=describe, target=statement)
-    report = why_lately(opened, after, describe=describe, target=statement)
+    report = why_now(opened, after, describe=describe, target=statement)
     return with_yesterday(report, opened, describe=describe, target=statement)
 
 

@@ -12,7 +12,7 @@ from pgiostat.dataframes.relations import RelationFrames
 from pgiostat.reports.why import (
     ExplainedStatement,
     WhyReport,
-    why_lately,
+    why_now,
     why_report,
     window_before,
 )
@@ -84,7 +84,7 @@ class WhyFrames(RelationFrames):
         after = self._window(label, since, until, last)
         history, describe = self.history, self.describe
         if against is None:
-            return _why_frame(why_lately(history, after, describe=describe, target=statement))
+            return _why_frame(why_now(history, after, describe=describe, target=statement))
         before = window_before(after, step_of(against))
         return _why_frame(why_report(history, before, after, describe=describe, target=statement))
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pgiostat.analysis.why import Cause, Explanation, WhyOutcome, explain
 from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.terms import is_grown
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.definitions import DefinitionHistory
 from pgiostat.history.read.history import History
@@ -25,13 +26,14 @@ __all__ = [
     "ExplainedStatement",
     "WhyReport",
     "causes_between",
-    "why_lately",
+    "why_now",
     "why_report",
     "window_before",
     "with_yesterday",
 ]
 
 MOST = 5
+MOST_GROWN = 2
 _LONGEST_CHAIN = 3
 BEFORE = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -81,9 +83,7 @@ def window_before(after: Window, length: timedelta = BEFORE) -> Window:
     return replace(after, since=after.since - length, until=after.since)
 
 
-def why_lately(
-    history: History, after: Window, *, describe: Describe, target: str = ""
-) -> WhyReport:
+def why_now(history: History, after: Window, *, describe: Describe, target: str = "") -> WhyReport:
     """Compare a window with the hour before; without anything there, explain it alone.
 
     Args:
@@ -237,7 +237,11 @@ def _server(before: WindowTotals | None, after: WindowTotals) -> int:
 
 
 def _chosen(groups: Groups, target: str) -> list[str]:
-    """Return the keys of the statements to explain, the one first that reads most."""
+    """Return the keys of the statements to explain.
+
+    Without a target these are the five that read most, and those that grew most, by blocks read and
+    by blocks touched.
+    """
     found = [each for each in groups.values() if not target or _is_named(each, target)]
     if target and not found:
         found = [each for each in groups.values() if target.lower() in each.text.lower()]
@@ -248,9 +252,16 @@ def _chosen(groups: Groups, target: str) -> list[str]:
             slug="statement-unknown",
             status=ExitStatus.USAGE,
         )
-    active = [each for each in found if target or any(side.read for side in each.sides)]
-    ordered = sorted(active, key=_weight, reverse=True)
-    return [each.key for each in ordered[:MOST]]
+    if target:
+        return [each.key for each in sorted(found, key=_weight, reverse=True)[:MOST]]
+    active = [each for each in found if any(side.read for side in each.sides)]
+    chosen = sorted(active, key=_weight, reverse=True)[:MOST]
+    grown = [each for each in groups.values() if is_grown(*each.sides)]
+    for growth in (_growth, _touched_growth):
+        chosen += sorted(grown, key=growth, reverse=True)[:MOST_GROWN]
+    # Those that grew come first.
+    first = sorted(chosen, key=lambda each: -_growth(each) if each in grown else 0.0)
+    return list(dict.fromkeys(each.key for each in first))
 
 
 def _is_named(group: StatementGroup, target: str) -> bool:
@@ -263,6 +274,16 @@ def _weight(group: StatementGroup) -> tuple[float, float]:
         max(before.read_per_s, after.read_per_s),
         max(before.touched_per_s, after.touched_per_s),
     )
+
+
+def _growth(group: StatementGroup) -> float:
+    before, after = group.sides
+    return after.read_per_s - before.read_per_s
+
+
+def _touched_growth(group: StatementGroup) -> float:
+    before, after = group.sides
+    return after.touched_per_s - before.touched_per_s
 
 
 def _explained(

@@ -74,7 +74,14 @@ class NamedTables:
         }
         self.toast_of = {key: each[0] for key, each in relations.items() if each[3] == "toast"}
         self._keys = [*self.named]
-        self._find = resolver((number, *self.named[key]) for number, key in enumerate(self._keys))
+        named = [(number, *self.named[key]) for number, key in enumerate(self._keys)]
+        roots = {(e.dbid, e.oid): e.text or "" for e in self._after.of_kind(Kind.PARTITION)}
+        behind = [
+            (number, *_schema_and_name(roots[key]))
+            for number, key in enumerate(self._keys)
+            if key in roots
+        ]
+        self._find = resolver([*named, *behind])
 
     def name(self, key: TableKey) -> str:
         """Return schema and name of a table."""
@@ -178,3 +185,8 @@ class NamedTables:
             updated=self._updated(key, (text for _, text in users)),
             sql_name=self.sql_name(key),
         )
+
+
+def _schema_and_name(table: str) -> tuple[str, str]:
+    schema, _, name = table.partition(".")
+    return schema, name

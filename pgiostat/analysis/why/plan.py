@@ -9,12 +9,14 @@ __all__ = ["find", "is_of_planner", "planner_settings"]
 LEAST_SCANS = 0.3
 LEAST_PAGES = 8
 MORE_INDEX_SCANS, FEWER_INDEX_SCANS = 0.5, 0.4
+_OF_PARTITIONS = {"constraint_exclusion", "enable_partition_pruning"}
+LEAST_RATIO = 1.5
 _ANALYZED = ("analyze_count", "autoanalyze_count")
 
 
 def is_of_planner(setting: str) -> bool:
     """Return whether the planner decides by a setting."""
-    return (
+    return setting not in _OF_PARTITIONS and (
         setting.startswith("enable_")
         or setting.endswith("_cost")
         or setting in {"work_mem", "effective_cache_size", "plan_cache_mode"}
@@ -35,7 +37,11 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
     for table in evidence.own_tables:
         if table.indexes_before is None or any(changed(table)):
             continue
-        found = _sequential(evidence, table) or _other_index(evidence, table)
+        found = (
+            _sequential(evidence, table)
+            or _no_longer_sequential(evidence, table)
+            or _other_index(evidence, table)
+        )
         if found is not None:
             words, figures = found
             analyzed = any(table.whole.count(name) for name in _ANALYZED)
@@ -53,10 +59,35 @@ _Found = tuple[str, tuple[Figure, ...]]
 
 def _sequential(evidence: StatementEvidence, table: TableEvidence) -> _Found | None:
     old, new = evidence.seq_scans_per_call(table)
-    if table.pages <= LEAST_PAGES or new - old < LEAST_SCANS:
+    if table.pages <= LEAST_PAGES or new - old < LEAST_SCANS or new < LEAST_RATIO * old:
         return None
     words = f"the plan changed: {table.name} is scanned sequentially, with the same indexes"
     return words, (Figure(f"sequential scans of {table.name} per call", old, new),)
+
+
+def _no_longer_sequential(evidence: StatementEvidence, table: TableEvidence) -> _Found | None:
+    """Return which index is used instead of sequential scans."""
+    old, new = evidence.seq_scans_per_call(table)
+    if table.pages <= LEAST_PAGES or old - new < LEAST_SCANS:
+        return None
+    for before, index in table.index_pairs():
+        scans = [
+            0.0
+            if each is None or not usage.calls
+            else (each.scans_per_s or 0.0) / usage.calls_per_s
+            for each, usage in ((before, evidence.before), (index, evidence.after))
+        ]
+        if scans[1] - scans[0] >= LEAST_SCANS:
+            name = table.index_name(index.indexrelid)
+            words = (
+                f"the plan changed: {table.name} is read by index {name} instead of sequentially"
+            )
+            figures = (
+                Figure(f"sequential scans of {table.name} per call", old, new),
+                Figure(f"scans of {name} per call", scans[0], scans[1]),
+            )
+            return words, figures
+    return None
 
 
 def _other_index(evidence: StatementEvidence, table: TableEvidence) -> _Found | None:

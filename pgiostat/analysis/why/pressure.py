@@ -2,6 +2,7 @@
 
 from pgiostat.analysis.why.evidence import Neighbour, StatementEvidence
 from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
+from pgiostat.analysis.why.terms import is_grown
 
 __all__ = ["find"]
 
@@ -17,7 +18,8 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if the touched blocks of another statement grew by enough."""
     lost = evidence.after.read_per_s - evidence.before.read_per_s
     bar = max(lost, LEAST_BLOCKS_PER_S, LEAST_OF_BUFFERS * (evidence.server.buffers or 0))
-    culprit = max(evidence.neighbours, key=_growth, default=None)
+    grown = (each for each in evidence.neighbours if is_grown(each.before, each.after))
+    culprit = max(grown, key=_growth, default=None)
     if culprit is None or _growth(culprit) < bar:
         return None
     return CauseFinding(

@@ -7,7 +7,7 @@ from math import inf, sqrt
 
 from pgiostat.analysis.why.evidence import StatementEvidence, Step, Usage
 
-__all__ = ["LEAST_CALLS", "LEAST_SECONDS", "Term", "Terms", "enough", "moved_terms"]
+__all__ = ["LEAST_CALLS", "LEAST_SECONDS", "Term", "Terms", "enough", "is_grown", "moved_terms"]
 
 LEAST_SECONDS = 15.0
 LEAST_CALLS = 12
@@ -17,7 +17,7 @@ CALLS_RATIO, CALLS_ERRORS = 1.4, 3
 TOUCHED_RATIO, TOUCHED_BLOCKS = 1.3, 1.5
 SURE_RATIO, SURE_BLOCKS, SURE_CALLS, SURE_Z = 1.15, 0.5, 10, 5
 """A smaller growth of touched blocks counts too, if it is well above the spread of the steps."""
-FOLLOWED_RATIO = 1.5
+FOLLOWED_RATIO = 1.3
 MISS_READS, MISS_RISE, MISS_RATIO = 15, 0.15, 2.5
 TEMP_BLOCKS, TEMP_RATIO = 5, 1.5
 
@@ -65,6 +65,13 @@ def moved_terms(evidence: StatementEvidence) -> Terms:
         shares[Term.TOUCHED] = inf
     moved = sorted((term for term in found if found[term]), key=lambda term: -shares[term])
     return Terms(tuple(moved), _z(before, after, _misses))
+
+
+def is_grown(before: Usage, after: Usage) -> bool:
+    """Return whether a statement is called more, or touches more in each call, beyond chance."""
+    if not before.calls:
+        return bool(after.calls)
+    return _calls_moved(before, after) or _touched_moved(before, after)
 
 
 def _over(after: float | None, before: float | None) -> float:

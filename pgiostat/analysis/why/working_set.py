@@ -2,7 +2,7 @@
 
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.analysis.why.finding import Cause, CauseFinding, Certainty, Figure
-from pgiostat.analysis.why.terms import moved_terms
+from pgiostat.analysis.why.terms import Term, moved_terms
 
 __all__ = ["find"]
 
@@ -11,8 +11,8 @@ LEAST_Z = 4.0
 
 def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if misses rose by much more than they vary between steps."""
-    z = moved_terms(evidence).miss_z
-    if z is None or z < LEAST_Z:
+    terms = moved_terms(evidence)
+    if terms.miss_z is None or terms.miss_z < LEAST_Z or Term.TOUCHED in terms.moved:
         return None
     return CauseFinding(
         Cause.WORKING_SET,

@@ -43,7 +43,7 @@ class Definitions:
             table: Its oid.
             kind: Kind.INDEX or Kind.FOREIGN_KEY.
         """
-        found = (each for each in self._there(kind) if (each.dbid, each.owner) == (dbid, table))
+        found = (each for each in self.of_kind(kind) if (each.dbid, each.owner) == (dbid, table))
         return sorted(found, key=lambda each: (each.name, each.oid))
 
     def columns(self, dbid: int, table: int) -> Definition | None:
@@ -53,7 +53,7 @@ class Definitions:
 
     def referencing(self, dbid: int, table: int) -> list[Definition]:
         """Return the foreign keys that reference a table."""
-        there = self._there(Kind.FOREIGN_KEY)
+        there = self.of_kind(Kind.FOREIGN_KEY)
         return [each for each in there if (each.dbid, each.detail) == (dbid, str(table))]
 
     def settings(self) -> list[Definition]:
@@ -61,15 +61,16 @@ class Definitions:
 
         The oid is the database and the owner the role for which one is set, 0 for all.
         """
-        found = self._there(Kind.SETTING)
+        found = self.of_kind(Kind.SETTING)
         return sorted(found, key=lambda each: (each.name, each.oid, each.owner))
 
     def of_server(self) -> dict[str, str]:
         """Return the settings for all roles and databases, and start_time, by name."""
-        found = (*self._there(Kind.SETTING), *self._there(Kind.SERVER))
+        found = (*self.of_kind(Kind.SETTING), *self.of_kind(Kind.SERVER))
         return {each.name: each.text or "" for each in found if not each.oid and not each.owner}
 
-    def _there(self, kind: Kind) -> Iterator[Definition]:
+    def of_kind(self, kind: Kind) -> Iterator[Definition]:
+        """Yield the definitions of a kind that are in force."""
         return (e for e in self.by_key.values() if e.kind == kind and e.text is not None)
 
 
