@@ -30,11 +30,12 @@ from pgiostat.escape import identifier, line
 from pgiostat.postgres.connection import database_beside
 from pgiostat.postgres.driver import dbname_of
 from pgiostat.postgres.query_errors import explain
+from pgiostat.postgres.relation_reader import without_constants
 from pgiostat.postgres.sent_sql import plan_prepare, plan_query, text_of
 from pgiostat.postgres.session import ServerSession
 from pgiostat.postgres.session_settings import PLAN_SETTINGS
 from pgiostat.postgres.texts import TextReader
-from pgiostat.queries.fingerprint import normalize
+from pgiostat.queries.fingerprint import fingerprint, normalize
 from pgiostat.queries.fingerprint.words import words
 from pgiostat.queries.plannable import Plannable, plannable
 from pgiostat.queries.tables import tables_of
@@ -60,13 +61,16 @@ _PATH_ERRORS = {"42P01", "42883", "3F000", "42704"}
 """There is no such table, function, schema or type: on this search_path."""
 
 
-def plan_of(session: ServerSession, keys: Sequence[StatementKey]) -> StatementPlan | NoPlan:
+def plan_of(
+    session: ServerSession, keys: Sequence[StatementKey], expected: str = ""
+) -> StatementPlan | NoPlan:
     """Return a generic plan of a statement, or why there is none.
 
     Args:
         session: The server. Its connection only reads the text: the plan has another one.
         keys: The entries of the statement: role, database and queryid. The first one of the
             connected database whose text may be sent is planned.
+        expected: The fingerprint of the statement; empty if any is right.
     """
     here = [key for key in keys if key[1] == session.server.dbid]
     if not here:
@@ -79,6 +83,9 @@ def plan_of(session: ServerSession, keys: Sequence[StatementKey]) -> StatementPl
         why = Plannable(reason="pg_stat_statements no longer has its text")
         for key in here:
             if key not in texts:
+                continue
+            if expected and fingerprint(texts[key]) != expected:
+                why = Plannable(reason="its entry on this server is another statement")
                 continue
             why = plannable(texts[key])
             if why.text:
@@ -184,7 +191,7 @@ def _explained(
         # GENERIC_PLAN of later versions does.
         _set(conn, "enable_partition_pruning", "off")
         found = _run(conn, session, statement)
-    root = parse_plan(found["Plan"])
+    root = parse_plan(found["Plan"], without_constants)
     changed = {
         name: str(value) for name, value in found.get("Settings", {}).items() if name not in _OURS
     }

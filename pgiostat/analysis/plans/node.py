@@ -1,6 +1,6 @@
 """The JSON of EXPLAIN as nodes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,11 +79,12 @@ class PlanNode:
             yield from each.walk()
 
 
-def parse_plan(plan: Mapping[str, Any]) -> PlanNode:
+def parse_plan(plan: Mapping[str, Any], shown: Callable[[str], str] = str) -> PlanNode:
     """Return the nodes of a plan.
 
     Args:
         plan: The value of "Plan" in the JSON of EXPLAIN.
+        shown: Returns a condition as it may be shown: those of views have constants.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: It is no plan.
@@ -95,7 +96,7 @@ def parse_plan(plan: Mapping[str, Any]) -> PlanNode:
     def text(*names: str) -> str:
         return next((str(plan[name]) for name in names if name in plan), "")
 
-    conditions = tuple((name, _words(plan[name])) for name in CONDITIONS if name in plan)
+    conditions = tuple((name, shown(_words(plan[name]))) for name in CONDITIONS if name in plan)
     return PlanNode(
         kind=str(plan["Node Type"]),
         schema=text("Schema"),
@@ -112,7 +113,7 @@ def parse_plan(plan: Mapping[str, Any]) -> PlanNode:
         total_cost=float(plan.get("Total Cost", 0)),
         conditions=conditions,
         removed=int(plan.get("Subplans Removed", 0)),
-        children=tuple(map(parse_plan, plan.get("Plans", ()))),
+        children=tuple(parse_plan(each, shown) for each in plan.get("Plans", ())),
     )
 
 
