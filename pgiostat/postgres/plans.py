@@ -68,8 +68,8 @@ def plan_of(
 
     Args:
         session: The server. Its connection only reads the text: the plan has another one.
-        keys: The entries of the statement: role, database and queryid. The first one of the
-            connected database whose text may be sent is planned.
+        keys: The entries of the statement: role, database and queryid. The first one in the
+            connected database with a text that may be sent is planned.
         expected: The fingerprint of the statement; empty if any is right.
     """
     here = [key for key in keys if key[1] == session.server.dbid]

@@ -24,7 +24,7 @@ def plan_sentences(plan: StatementPlan | NoPlan) -> Iterator[str]:
         return
     marked = plan.marked
     if marked is None:
-        yield "plan: no node reads a table whose size is known"
+        yield "plan: no node reads a table of known size"
     else:
         yield (
             f"plan: {_title(marked.node)} {marked.words}, about"
@@ -61,11 +61,11 @@ def _rows(plan: StatementPlan) -> Iterator[tuple[Any, ...]]:
     for each in plan.nodes[:MOST_NODES]:
         indent = "  " * each.depth
         is_marked = each is marked
-        name = f"{indent}{f'{MARK} ' * is_marked}{_title(each.node, full=True)}"
+        name = f"{indent}{MARK if is_marked else ' '} {_title(each.node, full=True)}"
         style = "bold" if is_marked else ""
         yield Mark(name, style), each.node.rows, each.blocks
         for word, condition in each.node.conditions:
-            yield Mark(f"{indent}    {word}: {condition}", "dim"), "", ""
+            yield Mark(f"{indent}      {word}: {condition}", "dim"), "", ""
     if (rest := len(plan.nodes) - MOST_NODES) > 0:
         yield f"… {rest} more nodes", "", ""
 

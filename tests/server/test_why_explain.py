@@ -76,13 +76,13 @@ SENTENCES = """\
 NODES = """\
 plan of order_items · order_id = $ · pad rows blocks
 ▶ Seq Scan on order_items                   4  2,106
-    Filter: (order_items.order_id = $1)
+      Filter: (order_items.order_id = $1)
 """
 IN_MARKDOWN = """\
 | `plan of order_items · order_id = $ · pad` | rows | blocks |
 |---|---:|---:|
 | `▶ Seq Scan on order_items` | 4 | 2,106 |
-| `    Filter: (order_items.order_id = $1)` |  |  |
+| `      Filter: (order_items.order_id = $1)` |  |  |
 """
 DENIED = """\
   no plan: monitor may not plan it: permission denied for table order_items

@@ -369,10 +369,10 @@ def test_a_statement_is_planned_on_request() -> None:
 
 PLANNED = [
     "",
-    "plan                     rows blocks",
-    "Limit                       3      –",
-    "  ▶ Seq Scan on t           3  7,500",
-    "      Filter: (t.c = $1)",
+    "plan                       rows blocks",
+    "  Limit                       3      –",
+    "  ▶ Seq Scan on t             3  7,500",
+    "        Filter: (t.c = $1)",
     "plan: Seq Scan reads all 7,500 blocks of t, about 7,500 blocks per call",
     "  generic plan as monitor, search_path = public; the statement runs as app; shape SHAPE",
 ]

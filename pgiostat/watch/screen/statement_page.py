@@ -98,6 +98,7 @@ class StatementPage(Screen[None]):
     StatementPage #plots { height: 11; }
     StatementPage PlotextPlot { width: 1fr; }
     StatementPage #text { max-height: 8; }
+    StatementPage #plan { height: auto; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,backspace", "dismiss", "back"),
@@ -183,6 +184,7 @@ class StatementPage(Screen[None]):
 
     def action_plan(self) -> None:
         """Plan the statement, in a thread."""
+        self._plan_lines.display = True
         self._plan_lines.update(Text("planning …", "dim"))
         self.run_worker(self._planned, thread=True, exclusive=True, name="plan")
 
