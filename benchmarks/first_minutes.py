@@ -34,6 +34,7 @@ from benchmarks.first_minutes_load import (
     furnished,
     loaded,
 )
+from pgiostat.analysis.covered_reads import CoveredReads
 from pgiostat.analysis.in_transit import transaction_seconds
 from pgiostat.analysis.notices import notices
 from pgiostat.analysis.rank import rank
@@ -56,7 +57,10 @@ LONGEST_WAIT_SECONDS = 150.0
 
 @dataclass(slots=True)
 class Tick:
-    """One interval: blocks by the server's count, in transit and unattributed, and alarms."""
+    """One interval: blocks by the server's count, in transit and unattributed, and alarms.
+
+    unattributed: also those of earlier intervals that settled in it.
+    """
 
     at: float
     seconds: float
@@ -132,7 +136,7 @@ class Watch:
     load: str
     record: IO[str] | None = None
     ticks: list[Tick] = field(default_factory=list)
-    _covered: list[int] = field(default_factory=lambda: [0, 0])
+    _covered: CoveredReads = field(default_factory=CoveredReads)
     _seconds: float = 0.0
 
     def run(self, goes_on: Callable[[], bool]) -> None:
@@ -147,19 +151,18 @@ class Watch:
             if result.delta is not None and result.delta.seconds is not None:
                 self._add(result.delta, sampler)
                 if self.record is not None:
-                    self.record.write(f"{json.dumps(recorded(self.load, result.delta))}\n")
+                    counts = recorded(self.load, result.delta)
+                    self.record.write(f"{json.dumps(counts, default=str)}\n")
                     self.record.flush()
 
     def _add(self, delta: Delta, sampler: Sampler) -> None:
         ranking = rank([delta], sampler.names)
         reads, in_transit = ranking.server_blocks or 0, ranking.in_transit or 0
-        self._covered[0] += delta.statement_blocks
-        self._covered[1] += reads - in_transit
+        self._covered.add(delta.statement_blocks, reads_of(delta), delta.since)
         self._seconds += delta.seconds or 0.0
-        is_judged = self._covered[1] > 0 and self._seconds >= COVERAGE_AFTER_SECONDS
-        coverage = self._covered[0] / self._covered[1] if is_judged else None
+        coverage = self._covered.coverage if self._seconds >= COVERAGE_AFTER_SECONDS else None
         found = notices(delta, ranking, coverage=coverage)
-        unattributed = ranking.unattributed or 0
+        unattributed = (ranking.unattributed or 0) + (ranking.earlier_blocks or 0)
         self.ticks.append(
             Tick(
                 time.monotonic(), delta.seconds or 0.0, reads, in_transit, unattributed,

@@ -19,7 +19,7 @@ from typing import Any
 
 from pgiostat.analysis.in_transit import InTransit
 from pgiostat.analysis.ledger import unexplained_blocks
-from pgiostat.analysis.server_reads import ServerReads
+from pgiostat.analysis.server_reads import EARLIER, ServerReads
 
 LOW, HIGH = -0.01, 0.02
 LEAST_READS = 0.1
@@ -49,7 +49,9 @@ def loaded(path: Path) -> dict[str, list[Interval]]:
     found: dict[str, list[Interval]] = defaultdict(list)
     for line in path.read_text("utf-8").splitlines():
         each: dict[str, Any] = json.loads(line)
-        reads = each["reads"] | {"in_transit_blocks": None, "settled_catalog_blocks": None}
+        reads = each["reads"] | dict.fromkeys(
+            ("in_transit_blocks", "settled_catalog_blocks", *EARLIER)
+        )
         found[f"{each['version'] // 10000} {each['load']}"].append(
             Interval(each["seconds"], each["transaction"], each["explained"], ServerReads(**reads))
         )

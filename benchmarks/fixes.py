@@ -26,11 +26,8 @@ from pgiostat.analysis.fixes import Fix
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.lab.postgres.cluster import Cluster, Setting, embedded_binaries
-from pgiostat.queries.access import accesses
 from pgiostat.queries.describe import describer
-from pgiostat.queries.tables import resolver, tables_of
 from pgiostat.reports.why import ExplainedStatement, why_report
-from pgiostat.reports.why_tables import TableNames
 
 SETTINGS: dict[str, Setting] = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -86,6 +83,8 @@ class _Place:
         with self._connect(database) as connection:
             for each in statements:
                 connection.execute(each.replace("{database}", database).encode())
+                # Or VACUUM's count of dead rows comes before that of the rows that it removed.
+                connection.execute("SELECT pg_stat_force_next_flush()")
 
     def calls(self, database: str, count: int) -> None:
         """Run the statement with the next keys, in one session."""
@@ -213,7 +212,6 @@ def _why(history: Path, before: Window, after: Window, case: Case) -> Sequence[E
             before,
             after,
             describe=describer(),
-            table_names=TableNames(tables_of, accesses, resolver),
             target=case.text,
         )
     finally:

@@ -17,6 +17,7 @@ __all__ = [
     "format_coverage",
     "format_duration",
     "format_ms",
+    "format_rate",
     "format_share",
     "format_version",
     "milliseconds_to_us",
@@ -103,6 +104,7 @@ def per_second(amount: float | None, seconds: float) -> float | None:
     return amount / seconds
 
 
+_ONE_DECIMAL_BELOW = 9.995
 _TEN = 9.995
 _HUNDRED = 99.95
 _THOUSAND = 999.5
@@ -144,13 +146,26 @@ def format_count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def format_rate(value: float | None) -> str:
+    """Return a rate of calls or scans per second: with one decimal below ten, and never 0 if any.
+
+    >>> [format_rate(x) for x in (None, 0, 3, 0.004, 0.05, 0.96, 7.54, 9.96, 21.5, 153.2, 68_473)]
+    ['–', '0', '3', '<0.1', '0.1', '1.0', '7.5', '10.0', '21.5', '153', '68,473']
+    """
+    if value is None or float(value).is_integer() or abs(value) >= _ONE_DECIMAL_BELOW:
+        return format_count(value)
+    return f"{value:.1f}" if abs(value) >= 0.05 else "<0.1" if value > 0 else ">-0.1"  # noqa: PLR2004 - rounds to nothing
+
+
 def format_counted(count: float, noun: str) -> str:
     """Return a number of things, the noun in its form.
 
-    >>> format_counted(1, "call"), format_counted(1234, "call")
-    ('1 call', '1,234 calls')
+    >>> format_counted(1, "call"), format_counted(1234, "call"), format_counted(2, "entry")
+    ('1 call', '1,234 calls', '2 entries')
     """
-    return f"{format_count(count)} {noun}{'s' * (count != 1)}"
+    if count != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{format_count(count)} {noun}"
 
 
 def _whole_or_digits(value: float) -> str:

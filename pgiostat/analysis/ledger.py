@@ -2,12 +2,13 @@
 
 Reads of statements are those of pg_stat_statements.  Other lines come from pg_stat_io and from the
 statistics of the catalogs.  What the server and its statements count at different times has a line
-of its own, as `in_transit.InTransit` finds it.  The last line is the unattributed rest, with
-possible causes.
+of its own, as `in_transit.InTransit` finds it, and so has a loss of earlier intervals that settles
+now.  The last line is the unattributed rest, with possible causes.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from pgiostat.analysis.server_reads import ServerReads, settled_blocks
@@ -15,6 +16,7 @@ from pgiostat.analysis.server_reads import ServerReads, settled_blocks
 __all__ = [
     "CAUSES",
     "MEANINGS",
+    "NOTED",
     "LedgerLine",
     "Line",
     "reconcile",
@@ -27,6 +29,8 @@ LATE = "sessions that have not reported their reads yet"
 FORGOTTEN = "reads of temporary and dropped tables, which pg_stat_database loses"
 NESTED_TWICE = "nested statements, which are counted twice"
 HELD = "cursors WITH HOLD, which COMMIT fills"
+MOST_EXCESS = 1.05
+"""Blocks of statements as a multiple of the total, up to which shares are of the total."""
 ADDED = "blocks added to tables, which PostgreSQL 13 to 15 count as read"
 
 
@@ -38,6 +42,7 @@ class LedgerLine(StrEnum):
     PROCESSES = "processes"
     CATALOGS = "catalogs"
     IN_TRANSIT = "in_transit"
+    EARLIER = "earlier"
     UNATTRIBUTED = "unattributed"
 
 
@@ -48,6 +53,8 @@ MEANINGS = {
     LedgerLine.CATALOGS: "the catalogs, for connecting, parsing and planning",
     LedgerLine.IN_TRANSIT: "reads that the server and a statement count at different times:"
     " negative if the statement was first, positive if the server counts them now",
+    LedgerLine.EARLIER: "reads of before the interval that settle in it: the server counted them,"
+    " and no statement did; negative the other way round",
     LedgerLine.UNATTRIBUTED: "unexplained reads, with possible causes, after the time in which both"
     " counts must agree; negative if statements counted more than the server",
 }
@@ -59,13 +66,27 @@ class Line:
     """Blocks of an account.
 
     Attributes:
-        blocks: Negative in transit and unattributed, if statements counted more than the server.
+        blocks: Negative in transit, earlier and unattributed, if statements counted more than the
+            server.
         causes: Possible causes of unattributed blocks; the share of each is unknown.
+        since: When the first blocks of earlier intervals were counted; None if unknown.
+        until: When the last of them were counted.
     """
 
     account: LedgerLine
     blocks: int
     causes: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_of_interval(self) -> bool:
+        """Whether its blocks are part of the reads of the interval."""
+        return self.account not in OF_OTHER_INTERVALS
+
+
+OF_OTHER_INTERVALS = frozenset({LedgerLine.IN_TRANSIT, LedgerLine.EARLIER})
+"""Lines of blocks that belong to other intervals: the total is without them."""
 
 
 def unexplained_blocks(explained: int, reads: ServerReads) -> int | None:
@@ -118,8 +139,9 @@ def reconcile(
         moved: tuple[Line, ...] = ()
         catalogs = min(reads.catalog_blocks or 0, max(left, 0))
     else:
-        moved = (Line(LedgerLine.IN_TRANSIT, in_transit),)
-        catalogs = reads.settled_catalog_blocks or 0
+        earlier = _earlier(reads, recent or ServerReads())
+        moved = (Line(LedgerLine.IN_TRANSIT, in_transit), *earlier)
+        catalogs = (reads.settled_catalog_blocks or 0) - (reads.earlier_catalog_blocks or 0)
     rest = left - catalogs - sum(line.blocks for line in moved)
     return (
         *_process_lines(reads),
@@ -129,11 +151,23 @@ def reconcile(
     )
 
 
-def total_of(explained: int, reads: ServerReads) -> int:
-    """Return the reads of an interval, which all lines but that in transit add up to: 100 %.
+def _earlier(reads: ServerReads, recent: ServerReads) -> Iterator[Line]:
+    if blocks := reads.earlier_blocks:
+        if reads.rollbacks or recent.rollbacks:
+            # A client may roll back the transaction of a failed statement: no counter tells them
+            # apart from others. So much at once is no part of what varies.
+            recent = replace(recent, failures=1)
+        causes = _causes(reads, blocks - (reads.earlier_catalog_blocks or 0), recent)
+        times = (reads.earlier_since, reads.earlier_until)
+        yield Line(LedgerLine.EARLIER, blocks, causes, *times)
 
-    Blocks in transit belong to other intervals: their statements count them there. Without the
-    server's own count the reads are those of statements.
+
+def total_of(explained: int, reads: ServerReads) -> int:
+    """Return the reads of an interval, which all lines of the interval add up to: 100 %.
+
+    Blocks in transit belong to other intervals: their statements count them there. So do blocks of
+    a loss that settles only now: the server counted them earlier. Without the server's own count
+    the reads are those of statements.
 
     Args:
         explained: Blocks of statements.
@@ -141,22 +175,28 @@ def total_of(explained: int, reads: ServerReads) -> int:
 
     >>> total_of(46, ServerReads(blocks=123, in_transit_blocks=77)), total_of(46, ServerReads())
     (46, 46)
+    >>> total_of(46, ServerReads(blocks=123, in_transit_blocks=-900, earlier_blocks=977))
+    46
     """
     settled = settled_blocks(reads)
     return explained if settled is None else settled
 
 
 def whole_of(explained: int, reads: ServerReads) -> int:
-    """Return the blocks of which shares are: the total, or the statements' if these are more.
+    """Return the blocks of which shares are: the total, which is 100 %.
+
+    If statements counted a twentieth more, as where the server lost counts, theirs: then no row
+    has more than all.
 
     Args:
         explained: Blocks of statements.
         reads: The server's own counts.
 
-    >>> whole_of(46, ServerReads(blocks=123, in_transit_blocks=77)), whole_of(46, ServerReads(40))
-    (46, 46)
+    >>> whole_of(46, ServerReads(45)), whole_of(46, ServerReads(40)), whole_of(0, ServerReads())
+    (45, 46, 0)
     """
-    return max(explained, total_of(explained, reads))
+    total = total_of(explained, reads)
+    return total if explained <= total * MOST_EXCESS else explained
 
 
 CAUSES: Mapping[str, str] = {
@@ -167,6 +207,8 @@ CAUSES: Mapping[str, str] = {
     "blocks_added": ADDED,
 }
 """Counts of ServerReads that are possible causes of unattributed blocks."""
+NOTED = ("rollbacks", *CAUSES)
+"""Counts of the time before an interval that say why blocks settle in it."""
 
 
 def _causes(reads: ServerReads, left: int, recent: ServerReads) -> tuple[str, ...]:

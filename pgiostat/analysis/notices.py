@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from enum import StrEnum
 
+from pgiostat.analysis.ledger import Line
 from pgiostat.analysis.rank import By, Ranking
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import INCOMPARABLE, Delta, Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE
-from pgiostat.units import format_count, format_duration, format_share
+from pgiostat.units import format_counted, format_duration, format_share
 
 __all__ = [
     "FIRST_TAGS",
@@ -81,8 +83,11 @@ def notices(
                 "pg_stat_statements.",
             )
         )
-    if (ranking.unattributed or 0) > 0 and (causes := unexplained(ranking)) is not None:
-        found.append(Notice("reads-unexplained", causes, kind=NoticeKind.HAPPENED))
+    found += [
+        Notice("reads-unexplained", causes, kind=NoticeKind.HAPPENED)
+        for line in ranking.lines
+        if line.blocks > 0 and (causes := unexplained(ranking, line)) is not None
+    ]
     if delta.unknown:
         found.append(
             Notice(
@@ -120,8 +125,7 @@ def unread(ranking: Ranking) -> Iterator[tuple[str, str]]:
         if not each.blocks:
             continue
         share = format_share(ranking.share(each.blocks))
-        plural = "s" * (each.statements != 1)
-        what = f"{each.statements} statement{plural}"
+        what = format_counted(each.statements, "statement")
         if each.category == UNREAD:
             yield UNREAD, f"{share} of the reads belong to {what} without a text yet."
         else:
@@ -139,6 +143,10 @@ def renamed(ranking: Ranking) -> Iterator[str]:
         )
 
 
+def _were(evicted: int) -> str:
+    return f"{format_counted(evicted, 'statement')} {'was' if evicted == 1 else 'were'}"
+
+
 def _without_text(ranking: Ranking) -> Iterator[Notice]:
     blocks = sum(each.blocks for each in ranking.unread if each.category == UNREAD)
     for category, sentence in unread(ranking):
@@ -153,18 +161,24 @@ def _without_text(ranking: Ranking) -> Iterator[Notice]:
         )
 
 
-def unexplained(ranking: Ranking) -> str | None:
-    """Return a sentence about the causes of unattributed reads; None if few or without a cause."""
-    for line in ranking.lines:
-        share = ranking.share(line.blocks)
-        if line.causes and share is not None and abs(share) > SHOWN_UNEXPLAINED:
-            causes = " or ".join(line.causes)
-            blocks = format_count(line.blocks)
-            return (
-                f"{format_share(share)} of the reads are unattributed ({blocks} blocks); possible"
-                f" cause: {causes}."
-            )
-    return None
+def unexplained(ranking: Ranking, line: Line) -> str | None:
+    """Return a sentence about the causes of a line's reads; None if few or without a cause."""
+    if not line.causes or abs(line.blocks) <= SHOWN_UNEXPLAINED * ranking.whole:
+        return None
+    causes, blocks = " or ".join(line.causes), format_counted(line.blocks, "block")
+    if line.is_of_interval:
+        what = f"{format_share(ranking.share(line.blocks))} of the reads are unattributed"
+        return f"{what} ({blocks}); possible cause: {causes}."
+    when = "earlier"
+    if line.since is not None and line.until is not None:
+        begin, end = (each.astimezone(UTC) for each in (line.since, line.until))
+        when = f"between {begin:%H:%M:%S} and {end:%H:%M:%SZ}"
+    were = "was" if line.blocks == 1 else "were"
+    what = f"{blocks} {were} read {when}, and no statement counted them"
+    if line.blocks < 0:
+        blocks = format_counted(-line.blocks, "block")
+        what = f"statements counted {blocks} {when}, and the server did not count them"
+    return f"{what[0].upper()}{what[1:]}; possible cause: {causes}."
 
 
 def _sentence(error: PgiostatError) -> str:
@@ -184,7 +198,7 @@ def happened(
         lost_seconds: Length of the time without counts of statements; None for all of it.
     """
     length = format_duration(seconds)
-    many = "Some" if evicted is None else f"At least {format_count(evicted)}"
+    were = "Some statements were" if evicted is None else f"At least {_were(evicted)}"
     lost = f"the reads of statements in {format_duration(lost_seconds)} are lost."
     counts_all = lost_seconds is None or bool(set(qualities) & set(INCOMPARABLE))
     restarted = f"The server restarted and pg_stat_statements began empty: {lost}"
@@ -213,7 +227,7 @@ def happened(
         found.append(
             Notice(
                 "evicting",
-                f"{many} statements were evicted from pg_stat_statements in this interval; "
+                f"{were} evicted from pg_stat_statements in this interval; "
                 "their reads are in unattributed.",
                 "Raise pg_stat_statements.max, or choose a shorter interval.",
             )

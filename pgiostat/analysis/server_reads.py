@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from pgiostat.units import Unit
 
 __all__ = [
     "CLIENTS",
+    "EARLIER",
     "FIRST_USER_OID",
     "MEASURED",
     "PerBlock",
@@ -73,6 +76,10 @@ class ServerReads:
     """A server's own counts of reads, without pg_stat_statements; None where unknown.
 
     MEASURED has the meaning of each count.
+
+    Attributes:
+        earlier_since: When the first of earlier_blocks were counted; None if unknown.
+        earlier_until: When the last of them were counted.
     """
 
     blocks: int | None = None
@@ -93,6 +100,10 @@ class ServerReads:
     local_operation_blocks: int | None = None
     in_transit_blocks: int | None = None
     settled_catalog_blocks: int | None = None
+    earlier_blocks: int | None = None
+    earlier_catalog_blocks: int | None = None
+    earlier_since: datetime | None = None
+    earlier_until: datetime | None = None
 
     @property
     def per_block(self) -> "PerBlock":
@@ -104,17 +115,43 @@ class ServerReads:
         )
 
     @classmethod
-    def total(cls, parts: Iterable["ServerReads"]) -> "ServerReads":
+    def total(cls, parts: Iterable["ServerReads"], since: datetime | None = None) -> "ServerReads":
         """Return the sum of several intervals of a server.
 
         The sum of blocks is unknown if it is in any interval; of other counts the known ones add
         up.
+
+        Args:
+            parts: The intervals.
+            since: When the first of them began: only blocks of before are earlier than all of them.
         """
-        listed = list(parts)
+        listed = [part.earlier_than(since) for part in parts]
         summed = {name: known_sum(getattr(part, name) for part in listed) for name in MEASURED}
         if any(part.blocks is None for part in listed):
             summed["blocks"] = None
-        return cls(**summed)
+        begins = [part.earlier_since for part in listed if part.earlier_since is not None]
+        ends = [part.earlier_until for part in listed if part.earlier_until is not None]
+        return cls(
+            **summed,
+            earlier_since=min(begins, default=None),
+            earlier_until=max(ends, default=None),
+        )
+
+    def earlier_than(self, since: datetime | None) -> "ServerReads":
+        """Return the counts as part of a time window: what was read within it is not earlier.
+
+        Args:
+            since: When the window began; None if unknown.
+        """
+        if since is None or self.earlier_since is None or self.earlier_since < since:
+            return self
+        nothing: dict[str, Any] = dict.fromkeys(EARLIER)
+        return replace(self, **nothing)
+
+    def with_causes(self, counts: Mapping[str, int | None]) -> "ServerReads":
+        """Return the counts with those of possible causes, by their name."""
+        known: dict[str, Any] = dict(counts)
+        return replace(self, **known)
 
     @classmethod
     def of_servers(cls, parts: Iterable["ServerReads"]) -> "ServerReads":
@@ -126,12 +163,18 @@ class ServerReads:
         return together
 
 
+EARLIER = ("earlier_blocks", "earlier_catalog_blocks", "earlier_since", "earlier_until")
+"""The counts of ServerReads that depend on when a time window begins."""
 _BY_IO = "empty before PostgreSQL 16"
 _NOT_BY_IO = "empty from PostgreSQL 16 on"
 _UNTRACKED = "pg_stat_statements.track_utility was off, or pg_stat_statements.track none"
 _BY_OPERATION = "empty before PostgreSQL 18"
 _KNOWN = "empty if not known"
 _SIGNED = f"negative if statements counted them and the server did not; {_KNOWN}"
+_EARLIER_BLOCKS = (
+    "of earlier intervals, settled at once: from earlier_since to earlier_until the server counted"
+    " them and no statement did; negative the other way round; empty without any"
+)
 MEASURED: Mapping[str, tuple[Unit, str]] = {
     "blocks": (
         Unit.BLOCKS,
@@ -184,6 +227,8 @@ MEASURED: Mapping[str, tuple[Unit, str]] = {
         Unit.BLOCKS,
         f"of catalogs and of no statement, also of earlier intervals; {_KNOWN}",
     ),
+    "earlier_blocks": (Unit.BLOCKS, _EARLIER_BLOCKS),
+    "earlier_catalog_blocks": (Unit.BLOCKS, "of these of catalogs; empty without any"),
 }
 """The counts of ServerReads: unit and meaning of each."""
 _OPERATIONS = tuple(name for name in MEASURED if "operation" in name)
@@ -219,6 +264,14 @@ def reads_of(delta: Delta) -> ServerReads:
             found,
             in_transit_blocks=delta.in_transit,
             settled_catalog_blocks=delta.settled_catalogs,
+        )
+    if (earlier := delta.earlier) is not None:
+        found = replace(
+            found,
+            earlier_blocks=earlier.blocks,
+            earlier_catalog_blocks=earlier.catalogs,
+            earlier_since=earlier.since,
+            earlier_until=earlier.until,
         )
     if delta.io is None or not delta.is_complete or _was_reset(delta):
         return found
@@ -276,7 +329,7 @@ def _may_vacuum_in_parallel(delta: Delta) -> bool:
     )
 
 
-def _of_processes(delta: Delta, io: RowDeltas) -> dict[str, int | None]:
+def _of_processes(delta: Delta, io: RowDeltas) -> dict[str, Any]:
     """Return pg_stat_io's counts of an interval: blocks by type of process, and operations."""
     rows, block_size = io.rows, delta.settings.block_size
     counts_bytes = "read_bytes" in rows
@@ -296,7 +349,7 @@ def _of_processes(delta: Delta, io: RowDeltas) -> dict[str, int | None]:
     def of(values: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]) -> int:
         return int(values[chosen].sum())
 
-    counts: dict[str, int | None] = {"blocks": of(blocks, buffered)}
+    counts: dict[str, Any] = {"blocks": of(blocks, buffered)}
     counts |= dict.fromkeys([*_PROCESSES.values(), "process_blocks"], 0)
     for name in set(backend_type[~clients].tolist()):
         where = _PROCESSES.get(name, "process_blocks")
@@ -320,8 +373,13 @@ def coverage(statement_blocks: int, reads: ServerReads) -> float | None:
 
 
 def settled_blocks(reads: ServerReads) -> int | None:
-    """Return the server's blocks without those in transit; None if its count was lost."""
-    return None if reads.blocks is None else reads.blocks - (reads.in_transit_blocks or 0)
+    """Return the settled blocks that were read in a time; None if the server's count was lost.
+
+    They are the server's blocks without those in transit and without those of earlier intervals.
+    """
+    if reads.blocks is None:
+        return None
+    return reads.blocks - (reads.in_transit_blocks or 0) - (reads.earlier_blocks or 0)
 
 
 def coverage_of(delta: Delta) -> float | None:

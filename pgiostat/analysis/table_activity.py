@@ -56,7 +56,7 @@ class IndexActivity:
 
     @property
     def size_bytes(self) -> int:
-        """Size in bytes, as of the last VACUUM, ANALYZE or build."""
+        """The size: relpages × block size, as of the last VACUUM, ANALYZE or build."""
         return self.relpages * self.block_size
 
     @property
@@ -206,14 +206,14 @@ class TableActivity:
 
     @property
     def size_bytes(self) -> int | None:
-        """Size of the table alone in bytes, as of then; None if only its indexes counted."""
-        return self.relpages * self.block_size if "relpages" in self.newest else None
+        """The size: relpages × block size, of the table without its indexes and TOAST table.
 
-    @property
-    def total_pages(self) -> int:
-        """Size with indexes and TOAST table, those that counted anything, as of then."""
-        toast = self.toast.total_pages if self.toast else 0
-        return self.relpages + sum(each.relpages for each in self.indexes) + toast
+        None if only its indexes counted, or before the first VACUUM or ANALYZE.
+        """
+        is_never_counted = not self.relpages and self.live_rows is None
+        if "relpages" not in self.newest or is_never_counted:
+            return None
+        return self.relpages * self.block_size
 
     @property
     def live_rows(self) -> int | None:

@@ -52,12 +52,16 @@ def compare(
     Statements are joined by fingerprint: versions, users and databases may differ. The verdict is
     inconclusive if the windows are too short, of bad quality, or still warming up. The numbers are
     shown all the same, with the reason.
+
+    If B is later than A in the same history, causes of statements that read more are named, as
+    pgiostat why finds them.
     """
     from pgiostat.cli.histories import describing, history_root, reading
     from pgiostat.history.read.window_spec import open_pair
     from pgiostat.render import render
     from pgiostat.render.compare import document
     from pgiostat.reports.compare import compare_windows
+    from pgiostat.reports.why import causes_between
 
     form = options.choice("format", output, Form)
     shown = options.rows_shown(top, form)
@@ -69,7 +73,8 @@ def compare(
         open_pair(a, b, history_root(place), now, skip_bad=skip_bad, engine=engine) as pair,
     ):
         windows = compare_windows(*pair, describe, per)
-    render(document(windows, shown), form, sys.stdout)
+        causes = causes_between(*pair, describe)
+    render(document(windows, shown, causes), form, sys.stdout)
     show_next("compare", form, history=place)
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pgiostat.history.read.history import History
     from pgiostat.history.read.windows import Window
     from pgiostat.reports.why import WhyReport
-    from pgiostat.reports.why_tables import TableNames
     from pgiostat.statistics.names import Describe
 
 __all__ = ["why"]
@@ -171,27 +170,16 @@ def _refuse_history_options(**values: str | None) -> None:
             )
 
 
-def _table_names() -> "TableNames":
-    from pgiostat.queries.access import accesses
-    from pgiostat.queries.tables import resolver, tables_of
-    from pgiostat.reports.why_tables import TableNames
-
-    return TableNames(tables_of, accesses, resolver)
-
-
 def _of_history(
     opened: "History", after: "Window", describe: "Describe", against: str | None, statement: str
 ) -> "WhyReport":
-    from pgiostat.reports.why import why_report, window_before, with_yesterday
+    from pgiostat.reports.why import why_lately, why_report, with_yesterday
 
-    before = window_before(after) if against is None else _before(opened, after, against)
-    names = _table_names()
-    report = why_report(
-        opened, before, after, describe=describe, table_names=names, target=statement
-    )
     if against is not None:
-        return report
-    return with_yesterday(report, opened, describe=describe, table_names=names, target=statement)
+        before = _before(opened, after, against)
+        return why_report(opened, before, after, describe=describe, target=statement)
+    report = why_lately(opened, after, describe=describe, target=statement)
+    return with_yesterday(report, opened, describe=describe, target=statement)
 
 
 def _of_server(dsn: str, statement: str, seconds: str, rules: RulesChoice) -> "WhyReport":
@@ -225,7 +213,6 @@ def _of_server(dsn: str, statement: str, seconds: str, rules: RulesChoice) -> "W
                 None,
                 window,
                 describe=described,
-                table_names=_table_names(),
                 target=statement,
             )
         finally:

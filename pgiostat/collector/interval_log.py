@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC
 
-from pgiostat.analysis.server_reads import ServerReads, coverage, reads_of, settled_blocks
+from pgiostat.analysis.covered_reads import CoveredReads
+from pgiostat.analysis.server_reads import reads_of
 from pgiostat.collector.log import ServerLog
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.statistics.delta import Delta, Quality
-from pgiostat.units import format_count, format_coverage, format_duration
+from pgiostat.units import format_counted, format_coverage, format_duration
 
 __all__ = ["IntervalLog"]
 
@@ -95,8 +96,7 @@ class _Hour:
     seconds: float = 0.0
     rows: int = 0
     qualities: Counter[Quality] = field(default_factory=Counter)
-    statement_blocks: int = 0
-    settled_blocks: int = 0
+    covered: CoveredReads = field(default_factory=CoveredReads)
     evicted: int | None = 0
 
     @property
@@ -110,25 +110,23 @@ class _Hour:
         if delta.quality is Quality.EVICTING:
             known = self.evicted is not None and delta.evicted is not None
             self.evicted = (self.evicted or 0) + (delta.evicted or 0) if known else None
-        if (blocks := settled_blocks(reads_of(delta))) is not None:
-            self.statement_blocks += delta.statement_blocks
-            self.settled_blocks += blocks
+        self.covered.add(delta.statement_blocks, reads_of(delta), delta.since)
 
     def summary(self, *, committed: bool = False) -> str:
         samples = self.samples
-        covered = coverage(self.statement_blocks, ServerReads(self.settled_blocks))
         flawed = [
             f", {self.qualities[quality]} × {quality.value}"
             + (f" {_entries(self.evicted)}" if quality is Quality.EVICTING else "")
             for quality in Quality
             if quality is not Quality.OK and self.qualities[quality]
         ]
+        covered = format_coverage(self.covered.coverage)
         return (
             f"{samples} interval{'s' * (samples != 1)}{' committed' * committed} in"
             f" {format_duration(self.seconds)},"
-            f" {self.rows:,} rows, coverage {format_coverage(covered)}{''.join(flawed)}"
+            f" {self.rows:,} rows, coverage {covered}{''.join(flawed)}"
         )
 
 
 def _entries(evicted: int | None) -> str:
-    return "(some entries)" if evicted is None else f"(at least {format_count(evicted)} entries)"
+    return "(some entries)" if evicted is None else f"(at least {format_counted(evicted, 'entry')})"

@@ -20,6 +20,7 @@ from pgiostat.postgres.session import connect
 from pgiostat.postgres.snapshot_reader import SnapshotReader
 from pgiostat.statistics.capabilities import grant, hidden_from
 from pgiostat.unexpected import as_error
+from pgiostat.units import format_counted
 from pgiostat.volume.device.backend_process import Whereabouts
 from pgiostat.volume.device.discover import choose
 
@@ -63,7 +64,7 @@ def _server(target: Target) -> list[tuple[str, ExitStatus]]:
         hidden = f"\n{target.label}: warning: {what} and counted together\nHINT:  {fix}"
     line_of_server = (
         f"{target.label}: PostgreSQL {terminal(server.version)}, pg_stat_statements"
-        f" {server.extension_version}, {len(snapshot.statements)} statements,"
+        f" {server.extension_version}, {format_counted(len(snapshot.statements), 'statement')},"
         f" read in {snapshot.own_seconds * 1000:.0f} ms{hidden}"
     )
     return [(line_of_server, ExitStatus.DONE), device]

@@ -12,6 +12,7 @@ from pgiostat.history.write.retention import Keep
 from pgiostat.postgres.dsn import check_dsn, label_of
 from pgiostat.postgres.relation_options import RelationOptions, relation_options
 from pgiostat.timespec import duration, written
+from pgiostat.units import format_counted
 from pgiostat.volume.device.discover import AUTOMATIC, DeviceOption
 
 __all__ = [
@@ -109,7 +110,7 @@ def share(plan: Plan, shard: str | None) -> Plan:
     ours = tuple(each for each in plan.targets if shard_of(each.label, count) == number)
     if not ours:
         raise invalid_option(
-            f"none of {len(plan.targets)} servers is in shard {shard}",
+            f"none of {format_counted(len(plan.targets), 'server')} is in shard {shard}",
             hint="There may be more shards than servers.",
         )
     return replace(plan, targets=ours)

@@ -15,8 +15,8 @@ from pgiostat.dataframes.arguments import step_of, usage_error
 from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.burst import burst_frame
 from pgiostat.dataframes.dtypes import framed, units
-from pgiostat.dataframes.relations import RelationFrames
 from pgiostat.dataframes.statements import statements_frame
+from pgiostat.dataframes.why import WhyFrames
 from pgiostat.errors import choice
 from pgiostat.history.engines import DUCKDB
 from pgiostat.history.read.history import History
@@ -75,7 +75,7 @@ def open_history(
 
 
 @dataclass(slots=True, repr=False)
-class Frames(RelationFrames):
+class Frames(WhyFrames):
     """A history as pandas frames.
 
     Times are words as on the command line (since="-2h", until="2026-11-23T10:00Z", last="7d"), or

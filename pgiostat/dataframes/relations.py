@@ -84,7 +84,7 @@ class RelationFrames(TableFrames):
         return self._relations("index_stats", self._window(label, since, until, last))
 
     def definitions(self, *, label: str = "") -> pd.DataFrame:
-        """Return the definitions of columns, indexes, foreign keys and settings, as they changed.
+        """Return the definitions of columns, indexes, foreign keys, partitions and settings.
 
         Args:
             label: One server; all if empty.
@@ -92,9 +92,9 @@ class RelationFrames(TableFrames):
         Returns:
             A row for each change, by the time at which it was found (UTC). server, database, kind,
             relation, role, name, text and detail are string, oid is Int64. kind is "columns",
-            "index", "foreign key", "setting" or "server". database is NA for the whole server, text
-            NA if it was dropped. relation and oid are of the first three, role of settings. attrs
-            is empty.
+            "index", "foreign key", "partition", "setting" or "server". database is NA for the whole
+            server, text NA if it was dropped; of a partition it is the partitioned table at the
+            top. relation and oid are of the first four, role of settings. attrs is empty.
 
         Raises:
             PgiostatError: label-unknown, history-empty, history-unreadable.

@@ -89,9 +89,9 @@ class TableFrames:
         """
         span = self._window(label, since, until, last)
         frame = self._plain("sample", span)
-        counts = ["statement_blocks", "server_blocks", "in_transit_blocks"]
-        blocks = frame[counts].astype("float64")
-        settled = blocks["server_blocks"] - blocks["in_transit_blocks"].fillna(0.0)
+        others = ["in_transit_blocks", "earlier_blocks"]
+        blocks = frame[["statement_blocks", "server_blocks", *others]].astype("float64")
+        settled = blocks["server_blocks"] - blocks[others].fillna(0.0).sum(axis=1)
         frame["coverage"] = blocks["statement_blocks"] / settled.where(settled > 0)
         frame = frame.drop(columns=["server_id", "label"])
         described = with_attrs(

@@ -163,6 +163,13 @@ TABLES: tuple[Exported, ...] = (
                 Field(READS[name], f"f.{READS[name]}", unit.value, meaning)
                 for name, (unit, meaning) in MEASURED.items()
             ),
+            Field(
+                "earlier_since",
+                "f.earlier_since",
+                "UTC",
+                "when the first of earlier_blocks were counted; empty if unknown",
+            ),
+            Field("earlier_until", "f.earlier_until", "UTC", "when the last of them were counted"),
             Field("statements", "f.statements", "", "entries of pg_stat_statements at its end"),
             Field("appeared", "f.appeared", "", "entries that are new"),
             Field("vanished", "f.vanished", "", "entries that disappeared"),

@@ -22,6 +22,8 @@ from pgiostat.statistics.snapshot import Server
 __all__ = ["RelationReader", "without_constants"]
 
 CONNECT_SECONDS = 2
+UNCHANGED = (Kind.COLUMNS, Kind.PARTITION)
+"""Kinds of definitions without constants."""
 _PART = re.compile(
     r"""(?P<kept>"(?:[^"]|"")*"|->>?\s*'(?:[^']|'')*'|\ WITH\ \([^)]*\))|E?'(?:[^']|'')*'""",
     re.VERBOSE,
@@ -82,7 +84,9 @@ class RelationReader:
         return found
 
     def definitions(self, tables: Collection[int]) -> list[Definition]:
-        """Return the columns, indexes and foreign keys of tables; one that was dropped has none.
+        """Return the columns, indexes and foreign keys of tables, and of what they are partitions.
+
+        A table that was dropped has none.
 
         Args:
             tables: Oids of the tables.
@@ -98,7 +102,7 @@ class RelationReader:
                 oid,
                 owner,
                 name,
-                text if kind == Kind.COLUMNS else without_constants(text),
+                text if kind in UNCHANGED else without_constants(text),
                 detail,
             )
             for kind, oid, owner, name, text, detail in rows

@@ -9,7 +9,7 @@ from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.render.columns import LEADING, METRICS, SORTED_BY, Metric, shown
 from pgiostat.render.document import Bound, Value
-from pgiostat.units import UNKNOWN, format_bytes, format_count
+from pgiostat.units import UNKNOWN, format_bytes, format_count, format_rate
 
 __all__ = [
     "ACTIVITY",
@@ -70,7 +70,7 @@ def _word(value: str | None) -> str:
 
 _STALE = "as of the last VACUUM, ANALYZE or index build"
 _INDEX = (
-    _of("scans_per_s", "scans of the index per second", "scans/s"),
+    _of("scans_per_s", "scans of the index per second", "scans/s", shown=format_rate),
     _of("rows_per_scan", "entries that a scan returned", "rows/scan"),
     _of("blocks_per_scan", "blocks of the index that a scan read or hit", "blocks/scan"),
     _of(
@@ -100,8 +100,8 @@ _INDEX = (
     ),
 )
 _TABLE = (
-    _of("seq_scans_per_s", "sequential scans of the table per second", "seq/s"),
-    _of("idx_scans_per_s", "scans of its indexes per second", "idx/s"),
+    _of("seq_scans_per_s", "sequential scans of the table per second", "seq/s", shown=format_rate),
+    _of("idx_scans_per_s", "scans of its indexes per second", "idx/s", shown=format_rate),
     _of("rows_per_scan", "live rows that a scan of either kind fetched", "rows/scan"),
     _of("blocks_per_row", "blocks of the table alone read or hit for a row fetched", "blocks/row"),
     _of(
@@ -160,17 +160,12 @@ def shown_number(column: Column, ranking: Ranking, row: RankRow) -> Value | Boun
     return Bound(value) if column.is_counted and activity.is_uncertain else value
 
 
-def _is_unknown(column: Metric, by: By) -> bool:
-    """Return whether no row of a dimension can have a column."""
-    return by is By.INDEX and column.name == "rd_await_ms"
-
-
 def shown_columns(ranking: Ranking) -> tuple[Column, ...]:
     """Return the columns for a screen, of what is known of a ranking; the last give way.
 
     What tables and indexes did comes after the rates of reads and calls, and before the times.
     """
-    columns = tuple(each for each in shown(ranking) if not _is_unknown(each, ranking.by))
+    columns = shown(ranking)
     kept = 2 if SORTED_BY[ranking.sort] else 1
     more = ACTIVITY.get(ranking.by, ()) if ranking.activity else ()
     if not more:

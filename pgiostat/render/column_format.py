@@ -13,6 +13,7 @@ from pgiostat.units import (
     format_count,
     format_coverage,
     format_ms,
+    format_rate,
     format_share,
 )
 
@@ -116,8 +117,8 @@ def shown(value: Any, each: Callable[[Any], str]) -> str:
 class _Scaled:
     """Numbers in one unit with one precision; what rounds to nothing is less than its last digit.
 
-    >>> [_Scaled(1.0, " %", 1)(value) for value in (0.04, 0.0, -0.04, -0.2, 12.34)]
-    ['<0.1 %', '0.0 %', '0.0 %', '-0.2 %', '12.3 %']
+    >>> [_Scaled(1.0, " B", 1)(value) for value in (0.04, 0.0, -0.04, -0.2, 12.34)]
+    ['<0.1 B', '0.0 B', '>-0.1 B', '-0.2 B', '12.3 B']
     """
 
     factor: float
@@ -130,8 +131,9 @@ class _Scaled:
         number = round(value / self.factor, self.digits)
         if number:
             return f"{number:,.{self.digits}f}{self.suffix}"
-        if value > 0:
-            return f"<{10**-self.digits:.{self.digits}f}{self.suffix}"
+        if value:
+            sign = "<" if value > 0 else ">-"
+            return f"{sign}{10**-self.digits:.{self.digits}f}{self.suffix}"
         return f"{0:.{self.digits}f}{self.suffix}"
 
 
@@ -182,6 +184,25 @@ def _counts(values: Sequence[float]) -> Format:
     return plain_if_small
 
 
+def _rates(values: Sequence[float]) -> Format:
+    """Return the format of rates of calls and scans: with one decimal below ten.
+
+    >>> [_rates([728.0, 4.96, 0.02])(value) for value in (728.0, 15.2, 4.96, 0.02, 0)]
+    ['728', '15', '5.0', '<0.1', '0']
+    >>> [_rates([21.5, 5.0])(value) for value in (21.5, 5.0)], _rates([0.25, 3])(0.25)
+    (['21.5', '5.0'], '0.25')
+    """
+    counts = _counts(values)
+    greatest = max(map(abs, values), default=0.0)
+    if greatest < _HUNDRED:
+        return counts
+
+    def with_decimal(value: float | None) -> str:
+        return format_rate(value) if value and abs(value) < _TEN else counts(value)
+
+    return with_decimal
+
+
 def _bytes(values: Sequence[float]) -> Format:
     """Return the format of bytes.
 
@@ -217,7 +238,8 @@ class _Shares:
     def __call__(self, value: float | None) -> str:
         if value is not None and 1 - 10.0 ** -(self.digits + 2) / 2 <= value < 1:
             return f">{100 - 10.0**-self.digits:.{self.digits}f} %"
-        return _Scaled(0.01, " %", self.digits)(value)
+        is_nothing = value is not None and value < 0 and not round(value * 100, self.digits)
+        return _Scaled(0.01, " %", self.digits)(0.0 if is_nothing else value)
 
 
 def _shares(values: Sequence[float]) -> Format:
@@ -261,6 +283,7 @@ def _change(value: float | None) -> str:
 
 _OF: dict[Format, Callable[[Sequence[float]], Format]] = {
     format_count: _counts,
+    format_rate: _rates,
     format_bytes: _bytes,
     format_ms: _milliseconds,
     format_share: _shares,

@@ -9,7 +9,7 @@ from pgiostat.analysis.rank import OF_RELATIONS, By, Ranking, RankRow, Sort
 from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.render.document import Value
 from pgiostat.statistics.counters import STATEMENTS
-from pgiostat.units import format_bytes, format_count, format_ms, format_share
+from pgiostat.units import format_bytes, format_count, format_ms, format_rate, format_share
 
 __all__ = [
     "KEYS",
@@ -20,6 +20,7 @@ __all__ = [
     "Key",
     "Metric",
     "in_order",
+    "is_of",
     "of_blocks",
     "shown",
 ]
@@ -122,7 +123,7 @@ METRICS = (
         field="blocks_per_call",
     ),
     _counter("calls", called=True),
-    Metric("calls_per_s", "calls per second", "calls/s", called=True),
+    Metric("calls_per_s", "calls per second", "calls/s", format_rate, called=True),
     _counter("rows", called=True),
     Metric("hit_ratio", _HITS, "hit", format_share),
     _counter("shared_blks_hit"),
@@ -167,6 +168,20 @@ LEADING = ("blocks_read_per_s", "blocks_read_per_call", "calls_per_s", "hit_rati
 """Rates of reads and calls, where there is room for few columns."""
 
 
+UNTIMED = frozenset({"read_time_ms", "rd_await_ms", "reading_sessions"})
+"""Numbers that no relation has: the server times reads of statements alone."""
+
+
+def is_of(metric: Metric, by: By) -> bool:
+    """Return whether rows of a dimension can have a number.
+
+    Args:
+        metric: The number.
+        by: What the rows are.
+    """
+    return by not in OF_RELATIONS or not (metric.called or metric.name in UNTIMED)
+
+
 def shown(ranking: Ranking) -> tuple[Metric, ...]:
     """Return the metrics for a screen, of what is known of a ranking.
 
@@ -176,7 +191,7 @@ def shown(ranking: Ranking) -> tuple[Metric, ...]:
         metric
         for metric in in_order(ranking.explained.per_block, ranking.by)
         if (metric.heading or metric.name == SORTED_BY[ranking.sort])
-        and not (metric.called and ranking.by in OF_RELATIONS)
+        and is_of(metric, ranking.by)
         and metric.known(ranking.explained)
     )
     return (first, *sorted(others, key=lambda metric: metric.name != SORTED_BY[ranking.sort]))

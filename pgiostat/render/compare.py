@@ -17,7 +17,9 @@ from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks
 from pgiostat.render.statement_names import distinct, fingerprint_mark
+from pgiostat.render.why import cause_line, cause_object
 from pgiostat.reports.compare import WindowComparison
+from pgiostat.reports.why import ExplainedStatement
 from pgiostat.statistics.names import OWN
 from pgiostat.units import (
     UNKNOWN,
@@ -25,6 +27,7 @@ from pgiostat.units import (
     format_count,
     format_coverage,
     format_duration,
+    format_rate,
     format_version,
 )
 
@@ -146,12 +149,15 @@ def _by_what(sides: WindowComparison) -> str:
     return f"blocks read per {comparison.per}"
 
 
-def document(sides: WindowComparison, top: int | None) -> Document:
+def document(
+    sides: WindowComparison, top: int | None, causes: Sequence[ExplainedStatement] = ()
+) -> Document:
     """Return the report of a comparison.
 
     Args:
         sides: Both windows, compared.
         top: The number of statements to show; None for all.
+        causes: Statements that read more, with their causes.
     """
     comparison = sides.comparison
     groups, rest = shown(comparison, top)
@@ -160,10 +166,12 @@ def document(sides: WindowComparison, top: int | None) -> Document:
         head=[_side_line(name, totals) for name, totals in _named(sides)],
         facts=preset_lines(sides.preset),
         warnings=list(_warnings(sides)),
+        findings=[*map(cause_line, causes)],
+        trimmed=True,
         conclusion=(_conclusion(sides), f"{_by_what(sides)}; {_how_sure(sides)}"),
         tables=[_categories(comparison), _statements(comparison, rows)],
         records=Records(COLUMNS, (row.values() for row in rows_of(comparison, top))),
-        objects=_objects(sides, top),
+        objects=_objects(sides, top, causes),
     )
 
 
@@ -237,7 +245,7 @@ def _pair_formats(rows: Sequence[ComparedGroup]) -> tuple[Format, Format]:
     """Return the formats of calls per second and of blocks per call, of both sides together."""
     costs = [cost for row in rows for cost in row.costs]
     return (
-        column_format(format_count, [cost.calls_per_s for cost in costs]),
+        column_format(format_rate, [cost.calls_per_s for cost in costs]),
         column_format(format_count, [cost.blocks_per_call for cost in costs]),
     )
 
@@ -266,7 +274,9 @@ def _style(row: ComparedGroup) -> str:
     return "dim" if row.key in {OWN, REST} else ""
 
 
-def _objects(sides: WindowComparison, top: int | None) -> Iterator[dict[str, Any]]:
+def _objects(
+    sides: WindowComparison, top: int | None, causes: Sequence[ExplainedStatement]
+) -> Iterator[dict[str, Any]]:
     comparison = sides.comparison
     yield {
         "a": side_of(sides.a),
@@ -282,6 +292,7 @@ def _objects(sides: WindowComparison, top: int | None) -> Iterator[dict[str, Any
         "judged": not comparison.reasons,
         "reasons": list(comparison.reasons),
         "conclusion": _conclusion(sides),
+        "causes": [*map(cause_object, causes)],
         "rows": [
             {name: None if value == "" else value for name, value in record.items()}
             for record in rows_of(comparison, top)

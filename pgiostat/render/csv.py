@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import TextIO
 
-from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.rank import By, Ranking, RankRow
 from pgiostat.analysis.server_reads import coverage_of
 from pgiostat.escape import code_of, terminal
@@ -148,8 +147,8 @@ def records(interval: Mapping[str, Value], ranking: Ranking) -> Iterator[dict[st
             **interval,
             "part": line.account.value,
             name: line.account.value,
-            # What is in transit is no part of the total.
-            "share": None if line.account is LedgerLine.IN_TRANSIT else ranking.share(line.blocks),
+            # What belongs to other intervals is no part of the total.
+            "share": ranking.share(line.blocks) if line.is_of_interval else None,
             **of_blocks(ranking, line.blocks),
         }
 

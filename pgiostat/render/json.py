@@ -109,6 +109,7 @@ class JsonWriter:
             "server_blocks_read": ranking.server_blocks,
             "statement_blocks_read": ranking.explained.blocks,
             "in_transit_blocks_read": ranking.in_transit,
+            "earlier_blocks_read": ranking.earlier_blocks,
             "unattributed_blocks_read": ranking.unattributed,
             "ledger": ledger(ranking),
             "nested_blocks_read": ranking.nested_blocks,

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from pgiostat.analysis.cost import Overhead
 from pgiostat.analysis.ledger import LedgerLine
+from pgiostat.analysis.ledger import Line as AccountedLine
 from pgiostat.analysis.rank import OF_RELATIONS, Ranking
+from pgiostat.render.csv import timestamp
 from pgiostat.statistics.names import OWN
-from pgiostat.units import format_count, format_counted, format_ms
+from pgiostat.units import format_counted, format_ms
 
 __all__ = ["NAMES", "NESTED", "AccountLine", "account_lines", "displayed", "ledger", "own_cost"]
 
@@ -18,6 +21,7 @@ NAMES = {
     LedgerLine.PROCESSES: "other processes",
     LedgerLine.CATALOGS: "catalogs",
     LedgerLine.IN_TRANSIT: "in transit",
+    LedgerLine.EARLIER: "read earlier",
     LedgerLine.UNATTRIBUTED: "unattributed",
 }
 """The name of a line on a screen."""
@@ -52,21 +56,39 @@ def account_lines(ranking: Ranking, *, is_live: bool = False) -> Iterator[Accoun
         ranking: The ranking.
         is_live: Whether one screen has the total in several places: then it has no other sum.
     """
+    others = [line for line in ranking.lines if not line.is_of_interval]
     for line in ranking.lines:
-        if line.account is not LedgerLine.IN_TRANSIT:
+        if line.is_of_interval:
             yield AccountLine(NAMES[line.account], line.blocks)
+    has_others = any(line.blocks for line in others)
     is_known = ranking.server_blocks is not None
+    is_whole = ranking.total == ranking.whole
     if ranking.by in OF_RELATIONS:
-        yield AccountLine(DATABASE, ranking.server_blocks)
-    elif is_live or ranking.in_transit:
-        yield AccountLine(TOTAL, ranking.total, is_bound=not is_known)
-        if ranking.in_transit is not None:
-            yield AccountLine(NAMES[LedgerLine.IN_TRANSIT], ranking.in_transit, has_share=False)
+        yield AccountLine(DATABASE, ranking.server_blocks, has_share=is_whole)
+    elif is_live or has_others:
+        yield AccountLine(TOTAL, ranking.total, has_share=is_whole, is_bound=not is_known)
+        for line in others:
+            yield AccountLine(_other_name(line), line.blocks, has_share=False)
     if not is_live and ranking.by not in OF_RELATIONS:
-        yield AccountLine(SERVER, ranking.server_blocks, has_share=not ranking.in_transit)
+        has_share = is_whole and not has_others
+        yield AccountLine(SERVER, ranking.server_blocks, has_share=has_share)
     if ranking.nested:
         # Below the sum, because it is no part of it: it is in its callers' rows.
         yield AccountLine(NESTED, ranking.nested_blocks)
+
+
+def _other_name(line: AccountedLine) -> str:
+    """Return the name of a line of other intervals: with the time if that is known.
+
+    >>> from datetime import UTC, datetime
+    >>> times = [datetime(2026, 12, 1, 12, 1, second, tzinfo=UTC) for second in (5, 15)]
+    >>> _other_name(AccountedLine(LedgerLine.EARLIER, 41_000, (), *times))
+    'read 12:01:05–12:01:15Z'
+    """
+    if line.since is None or line.until is None:
+        return NAMES[line.account]
+    begin, end = (each.astimezone(UTC) for each in (line.since, line.until))
+    return f"read {begin:%H:%M:%S}–{end:%H:%M:%SZ}"
 
 
 def displayed(name: str) -> str:
@@ -82,17 +104,23 @@ def ledger(ranking: Ranking) -> list[dict[str, Any]]:
     """Return the reads that no statement explains, by account."""
     return [
         {"account": str(line.account), "blocks_read": line.blocks, "causes": list(line.causes)}
+        | ({} if line.account is not LedgerLine.EARLIER else _times(line))
         for line in ranking.lines
     ]
+
+
+def _times(line: AccountedLine) -> dict[str, str | None]:
+    return {"since": timestamp(line.since), "until": timestamp(line.until)}
 
 
 def own_cost(spent: Overhead) -> str:
     """Return the cost of pgiostat's own statements; temporary blocks only if there are any.
 
-    >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(7, 5.5, 40, 3))
-    ('7 calls, 5.50 ms, 40 blocks read', '7 calls, 5.50 ms, 40 blocks, 3 temp blocks read')
+    >>> own_cost(Overhead(7, 5.5, 40, 0)), own_cost(Overhead(1, 5.5, 1, 3))
+    ('7 calls, 5.50 ms, 40 blocks read', '1 call, 5.50 ms, 1 block, 3 temp blocks read')
     """
     calls = format_counted(spent.calls, "call")
-    blocks, temp = map(format_count, (spent.blocks_read, spent.temp_blks_read))
-    read = f"{blocks} blocks, {temp} temp blocks" if spent.temp_blks_read else f"{blocks} blocks"
+    read = format_counted(spent.blocks_read, "block")
+    if spent.temp_blks_read:
+        read += f", {format_counted(spent.temp_blks_read, 'temp block')}"
     return f"{calls}, {format_ms(spent.exec_ms)}, {read} read"

@@ -18,6 +18,7 @@ from pgiostat.render.columns import KEYS, OF_TEXTS, SORTED_BY, Key, of_blocks
 from pgiostat.render.document import Bound, Mark, Piece, Table, TableColumn
 from pgiostat.render.ledger import NAMES, AccountLine, account_lines, displayed
 from pgiostat.render.statement_names import (
+    database_sign,
     distinct,
     distinguishable,
     marks_of,
@@ -131,6 +132,8 @@ def _for_screen(ranking: Ranking, width: int) -> Table:
     is_index = ranking.by is By.INDEX
     with_bar = width >= (BAR_OF_INDEX if is_index else NARROW)
     least, longest = (LEAST_INDEX, LONGEST_INDEX) if is_index else (LEAST_NAME, LONGEST_NAME)
+    # The time of reads is never cut.
+    least = max(least, *(len(line.name) + 1 for line in account_lines(ranking)))
     room = width - least - SHARE_WIDTH - (BAR_WIDTH + 1) * with_bar
     metrics, room = _fitting(shown_columns(ranking), room, _kept(ranking))
     most = min(max(room + least, least) - 1, longest)
@@ -182,6 +185,7 @@ def _statements_for_screen(ranking: Ranking, width: int, *, identified: bool) ->
         [marks_of(row) for row in ranking.rows],
         query,
         [_place(row) for row in ranking.rows] if with_place else [],
+        [database_sign(row) if len(row.databases) > 1 else "" for row in ranking.rows],
     )
     numbers = {row.key: number for number, row in enumerate(ranking.rows)}
 
@@ -290,5 +294,5 @@ def _fitting(metrics: Sequence[Column], room: int, kept: int) -> tuple[Sequence[
 
 
 def _place(row: RankRow) -> str:
-    place = f"{row.user}@{row.database}" if row.user or row.database else ""
+    place = f"{row.user}@{row.database}" if row.user or row.database else database_sign(row)
     return f"{row.server}: {place}" if row.server else place

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
+from pgiostat.analysis.ledger import LedgerLine
 from pgiostat.analysis.notices import renamed, unexplained, unread
 from pgiostat.analysis.rank import By, Ranking
 from pgiostat.history.read.window_totals import IntervalStats, WindowTotals
@@ -76,13 +77,14 @@ def remarks(totals: WindowTotals) -> Iterator[str]:
             f" a gap that began earlier: {_CAUSES.get(Quality(cause), cause)}"
         )
     if sampled.evicted:
-        yield f"at least {format_count(sampled.evicted)} entries were evicted"
+        was = "entry was" if sampled.evicted == 1 else "entries were"
+        yield f"at least {format_count(sampled.evicted)} {was} evicted"
     elif sampled.reads.evictions:  # a history of an earlier version
-        times = format_count(sampled.reads.evictions)
-        yield f"entries were evicted {times} times, several each time"
+        times = format_counted(sampled.reads.evictions, "time")
+        yield f"entries were evicted {times}, several each time"
     yield from _contradictions(sampled)
     if sampled.unknown:
-        yield f"{format_count(sampled.unknown)} rows could not be assigned to an interval"
+        yield f"{format_counted(sampled.unknown, 'row')} could not be assigned to an interval"
     watched = totals.seconds_by_label
     longest = max(watched.values(), default=0.0)
     for label, seconds in watched.items():
@@ -121,8 +123,10 @@ def _of_ranking(totals: WindowTotals, ranking: Ranking) -> Iterator[str]:
     # Within a minute the server's counters may lag, and a few blocks say nothing.
     left, seconds = ranking.unattributed or 0, totals.sampled.seconds
     is_late = left < 0 and (seconds < MAX_LAG_SECONDS or -left < MIN_BLOCKS)
-    if not is_late and (causes := unexplained(ranking)) is not None:
-        yield causes.removesuffix(".")
+    for line in ranking.lines:
+        is_due = not (is_late and line.account is LedgerLine.UNATTRIBUTED)
+        if is_due and (causes := unexplained(ranking, line)) is not None:
+            yield causes.removesuffix(".")
 
 
 def _happened(sampled: IntervalStats) -> Iterator[str]:
@@ -139,8 +143,7 @@ def _happened(sampled: IntervalStats) -> Iterator[str]:
 
 def _contradictions(sampled: IntervalStats) -> Iterator[str]:
     """Yield why statements count more than the server, where lag is not the reason."""
-    blocks, server = sampled.statement_blocks, sampled.server_blocks
-    server -= sampled.reads.in_transit_blocks or 0
+    blocks, server = sampled.statement_blocks, sampled.settled_blocks
     if sampled.seconds < MAX_LAG_SECONDS or blocks <= server * MAX_COVERAGE + MIN_BLOCKS:
         return
     if not server:
@@ -268,6 +271,7 @@ def _objects(totals: WindowTotals, whole: SeriesStep) -> Iterator[dict[str, Any]
         "server_blocks_read": ranking.server_blocks,
         "statement_blocks_read": ranking.explained.blocks,
         "in_transit_blocks_read": ranking.in_transit,
+        "earlier_blocks_read": ranking.earlier_blocks,
         "unattributed_blocks_read": ranking.unattributed,
         "ledger": ledger(ranking),
         "nested_blocks_read": ranking.nested_blocks,

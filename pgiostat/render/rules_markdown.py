@@ -24,7 +24,7 @@ from pgiostat.render.rules_survey import (
     counted_of,
     rules_text,
 )
-from pgiostat.units import format_count, format_share
+from pgiostat.units import format_count, format_counted, format_share
 
 __all__ = ["fenced", "judged", "listed", "write_survey"]
 
@@ -52,7 +52,7 @@ def listed(book: RuleBook) -> Document:
         notes.append([f"Second table. {IF_SYNC.removesuffix(':')}."])
     lists = ", ".join(f"@{name}" for name in sorted(book.rules.vocabulary.lists))
     return Document(
-        subject=f"{len(book.rules.rules)} rules",
+        subject=format_counted(len(book.rules.rules), "rule"),
         summary="in the order in which they are tried",
         notes=[*notes, [f"Lists: {lists}"]],
         tables=tables,

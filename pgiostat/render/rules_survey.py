@@ -17,7 +17,7 @@ from pgiostat.render.ledger import displayed
 from pgiostat.render.table import BAR_WIDTH, bar, one_line
 from pgiostat.render.text import drawn, lines
 from pgiostat.statistics.snapshot import Snapshot
-from pgiostat.units import format_count, format_share
+from pgiostat.units import format_count, format_counted, format_share
 
 __all__ = [
     "HOW",
@@ -77,7 +77,7 @@ def counted_of(snapshot: Snapshot) -> Iterator[str]:
     """Yield the version of a server, the number of its statements, and since when they count."""
     since = snapshot.markers.statements_reset
     yield f"PostgreSQL {snapshot.server.version}"
-    yield f"{len(snapshot.statements)} statements"
+    yield format_counted(len(snapshot.statements), "statement")
     if since is not None:
         yield f"since {since.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 

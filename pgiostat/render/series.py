@@ -182,5 +182,6 @@ def _objects(totals: WindowTotals, steps: Sequence[SeriesStep]) -> Iterator[dict
             "by": str(step.ranking.by),
             "server_blocks_read": step.ranking.server_blocks,
             "in_transit_blocks_read": step.ranking.in_transit,
+            "earlier_blocks_read": step.ranking.earlier_blocks,
             "rows": rows_of(same, step.ranking),
         }

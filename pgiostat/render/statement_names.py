@@ -13,6 +13,7 @@ from pgiostat.render.ledger import displayed
 from pgiostat.render.table import cut
 
 __all__ = [
+    "database_sign",
     "distinct",
     "distinguishable",
     "fingerprint_mark",
@@ -29,6 +30,13 @@ HASH_DIGITS, LAST_DIGITS = 6, 5
 def screen_name(row: RankRow) -> str:
     """Return the name of a row on a screen: of a statement its short form, printable."""
     return terminal(short_form(row.text) if row.text else displayed(row.name))
+
+
+def database_sign(row: RankRow) -> str:
+    """Return the database of a merged statement, or how many; empty if there is only one in all."""
+    if len(row.databases) < 2:  # noqa: PLR2004 - several
+        return terminal(next(iter(row.databases), ""))
+    return f"{len(row.databases)} databases"
 
 
 def need_column(categories: Sequence[str]) -> bool:
@@ -73,18 +81,34 @@ def distinct(
     marks: Sequence[tuple[str, ...]],
     width: int,
     beside: Sequence[str] = (),
+    signs: Sequence[str] = (),
 ) -> list[str]:
     """Return texts for a column, no two of which are shown alike.
 
     Args:
         texts: Printable texts.
-        marks: For each text what distinguishes it from an equal one.
+        marks: For each text what distinguishes it from an equal one. It takes at most half of the
+            column, unless rows would be alike.
         width: Of the column, in cells.
         beside: What another column shows of each; rows that differ there need no mark.
+        signs: What is shown after each text in any case, in parentheses; empty for nothing.
 
     >>> distinct(["orders · a", "orders · a", "items"], [("#1",), ("#2",), ("#3",)], 9)
     ['order… #1', 'order… #2', 'items']
+    >>> distinct(["orders · id = $", "items"], [("#1",), ("#2",)], 16, signs=["2 dbs", ""])
+    ['orders… (2 dbs)', 'items']
     """
+    longest = max(map(cell_len, signs), default=0)
+    if longest:
+        room = min(longest, max(width // 2 - len(" ()"), 1))
+        others = distinct(texts, marks, width, beside)
+        signed = distinct(texts, marks, max(width - room - len(" ()"), 1), beside)
+        return [
+            f"{cut(text, width - cell_len(cut(sign, room)) - len(' ()'))} ({cut(sign, room)})"
+            if sign
+            else other
+            for text, other, sign in zip(signed, others, signs, strict=True)
+        ]
     shown = distinguishable(texts, width)
     groups: dict[tuple[str, str], list[int]] = {}
     for place, text in enumerate(shown):
@@ -92,7 +116,7 @@ def distinct(
         groups.setdefault(key, []).append(place)
     for places in groups.values():
         chosen = [marks[place] for place in places]
-        for place, mark in zip(places, _apart_by(chosen), strict=True):
+        for place, mark in zip(places, _apart_by(chosen, width // 2 - 1), strict=True):
             if mark:
                 text = cut(shown[place], max(width - cell_len(mark) - 1, 1))
                 # One ellipsis is enough between a text that is cut and the end of a queryid.
@@ -101,11 +125,15 @@ def distinct(
     return shown
 
 
-def _apart_by(marks: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return for each text the fewest of its marks that no other text of the group has."""
+def _apart_by(marks: Sequence[tuple[str, ...]], room: int) -> list[str]:
+    """Return for each text the fewest of its marks that no other text of the group has.
+
+    Those that fit the room come first; longer ones are cut to it if they still differ.
+    """
     if len(marks) < 2:  # noqa: PLR2004 - a pair
         return [""] * len(marks)
-    shown: dict[int, str] = {}
+    alike = [" ".join(filter(None, dict.fromkeys(each))) for each in marks]
+    found: dict[int, list[str]] = {row: [] for row in range(len(marks))}
     for size in range(1, len(marks[0]) + 1):
         # The last marks first if several are needed: entries of a group share their fingerprint.
         places = combinations(range(len(marks[0])), size)
@@ -113,10 +141,30 @@ def _apart_by(marks: Sequence[tuple[str, ...]]) -> list[str]:
             values = [tuple(each[place] for place in chosen) for each in marks]
             counts = Counter(values)
             for row, value in enumerate(values):
-                if row not in shown and counts[value] == 1 and all(value):
-                    shown[row] = " ".join(dict.fromkeys(value))
-    alike = [" ".join(filter(None, dict.fromkeys(each))) for each in marks]
-    return [shown.get(row, all_of_them) for row, all_of_them in enumerate(alike)]
+                if counts[value] == 1 and all(value):
+                    found[row].append(" ".join(dict.fromkeys(value)))
+    shown = [
+        next((mark for mark in found[row] if cell_len(mark) <= room), (found[row] or [whole])[0])
+        for row, whole in enumerate(alike)
+    ]
+    shared = _shared(min(shown), max(shown))
+    for kept in (shown, [f"…{mark[shared:]}" for mark in shown]):
+        shorter = [_without_middle(mark, room) for mark in kept]
+        if len(set(shorter)) == len(set(shown)):
+            return shorter
+    return shown
+
+
+def _without_middle(mark: str, room: int) -> str:
+    """Return the beginning and the end of a mark that is too long.
+
+    >>> _without_middle("reporting@warehouse", 9), _without_middle("app@shop", 9)
+    ('repo…ouse', 'app@shop')
+    """
+    if cell_len(mark) <= max(room, 3):
+        return mark
+    half = (room - 1) // 2
+    return f"{mark[: room - 1 - half]}…{mark[-half:]}" if half else mark
 
 
 def distinguishable(texts: Sequence[str], width: int) -> list[str]:
@@ -138,8 +186,7 @@ def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
     if len(alike) == 1:
         return {alike[0]: alike[0]}
     first, last = min(alike), max(alike)
-    beginning = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    shared = sum(1 for _ in beginning)
+    shared = _shared(first, last)
     # From the beginning of the word in which they differ, if that is near.
     near = alike[0].rfind(" ", max(shared - width // 3, 0), shared) + 1
     begin, head = near or shared, width * 2 // 5
@@ -150,6 +197,12 @@ def _apart(alike: Sequence[str], width: int) -> dict[str, str]:
         if 1 < len(group) < len(alike):
             shown |= _apart(group, width)
     return shown
+
+
+def _shared(first: str, last: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    beginning = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return sum(1 for _ in beginning)
 
 
 def _cut_alike(shown: Mapping[str, str], width: int) -> list[list[str]]:

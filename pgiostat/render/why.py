@@ -26,7 +26,7 @@ from pgiostat.render.why_fixes import fix_object, fixes_in_words
 from pgiostat.reports.why import ExplainedStatement, WhyReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
 
-__all__ = ["HEADER", "document"]
+__all__ = ["HEADER", "cause_line", "cause_object", "document"]
 
 HEADER = ("fingerprint", "category", "query", "cause", "certainty", "figure", "before", "after")
 _LONGEST_QUERY = 100
@@ -150,6 +150,23 @@ def _finding(finding: CauseFinding, prefix: str) -> Iterator[str]:
     yield f"{prefix}{finding.certainty}: {first}"
     indent = " " * (len(prefix) - len(prefix.lstrip()) + 2)
     yield from (f"{indent}{line}" for line in more)
+
+
+def cause_line(each: ExplainedStatement) -> str:
+    """Return why a statement reads more, in one line: its main cause."""
+    finding = each.answer.findings[0]
+    return f"why: {_query(each.evidence)}: {finding.certainty}: {finding.sentences[0]}"
+
+
+def cause_object(each: ExplainedStatement) -> dict[str, Any]:
+    """Return the main cause of a statement as an object."""
+    finding = each.answer.findings[0]
+    return {
+        "fingerprint": each.evidence.key,
+        "cause": str(finding.cause),
+        "certainty": str(finding.certainty),
+        "sentence": finding.sentences[0],
+    }
 
 
 def _reads(evidence: StatementEvidence) -> str:

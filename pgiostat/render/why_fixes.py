@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pgiostat.analysis.fixes import Prediction
+from pgiostat.analysis.fixes import Prediction, fixes
+from pgiostat.analysis.why import explain
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.render.ledger import displayed
 from pgiostat.reports.why_fixes import ProposedFix, ReadsAfter
 from pgiostat.units import format_bytes, format_count, format_share
 
-__all__ = ["fix_object", "fixes_in_words"]
+__all__ = ["fix_object", "fixes_in_words", "standing_in_words"]
 
 _NEGLIGIBLE = 0.02
 LEAST_SAVED = 0.001
@@ -49,7 +50,7 @@ def _effect(proposed: ProposedFix, evidence: StatementEvidence) -> str:
     if reads is not None and (saved := _saved(reads)):
         words += f"; the server reads {saved}"
     if size is not None:
-        words += f"; the index takes at most {format_bytes(float(size))}"
+        words += f"; the index takes about {format_bytes(float(size))}"
     return words
 
 
@@ -96,3 +97,14 @@ def fix_object(proposed: ProposedFix, evidence: StatementEvidence) -> dict[str, 
         "size_bytes": fix.size_bytes,
         "costs": list(fix.costs),
     }
+
+
+def standing_in_words(evidence: StatementEvidence) -> Iterator[str]:
+    """Yield why a statement reads as much as it does, as far as one window shows, and a fix."""
+    answer = explain(evidence)
+    for finding in answer.standing[:1]:
+        yield f"{finding.certainty}: {finding.sentences[0]}"
+        for fix in fixes(evidence, finding)[:1]:
+            what = fix.statements[0].rstrip(";") if fix.statements else fix.sentence
+            # What the server as a whole would read is not known from one statement.
+            yield f"fix: {what}; {_effect(ProposedFix(finding, fix), evidence)}"

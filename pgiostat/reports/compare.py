@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 
@@ -88,7 +87,7 @@ def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> Win
             replace(each, window=replace(each.window, since=since, until=until)) for each in (a, b)
         )
     totals = a.history.totals(a.window), b.history.totals(b.window)
-    if _root(a) == _root(b):
+    if is_same_history(a, b):
         _require_apart(*totals)
     names = _names(a, b, describe)
     groups = _Groups()
@@ -111,10 +110,13 @@ def _compared(a: WindowSpec, b: WindowSpec, describe: Describe, per: str) -> Win
     )
 
 
-def _root(side: WindowSpec) -> Path | str:
-    """Return where a side's history is, however it was written."""
-    root = side.history.layout.root
-    return root.rstrip("/") if isinstance(root, str) else root.resolve()
+def is_same_history(a: WindowSpec, b: WindowSpec) -> bool:
+    """Return whether two windows are of one history, however it was written."""
+    first, second = (
+        root.rstrip("/") if isinstance(root, str) else root.resolve()
+        for root in (a.history.layout.root, b.history.layout.root)
+    )
+    return first == second
 
 
 def _names(a: WindowSpec, b: WindowSpec, describe: Describe) -> list[dict[int, Names]]:
@@ -122,7 +124,7 @@ def _names(a: WindowSpec, b: WindowSpec, describe: Describe) -> list[dict[int, N
 
     A history in which nothing was renamed is read once for both.
     """
-    same = _root(a) == _root(b)
+    same = is_same_history(a, b)
     if same and all(len(spans) == 1 for spans in b.history.named().values()):
         return [b.history.names(describe)] * 2
     # A collector may have written names since the first side was opened.

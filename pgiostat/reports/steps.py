@@ -228,6 +228,7 @@ def by_hour(
                 statement_amounts=steps.amounts[:, :, number],
                 statement_uncertain=[False, False],
                 hour=start,
+                since=start,
             ),
             known,
         )

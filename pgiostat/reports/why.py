@@ -5,24 +5,28 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pgiostat.analysis.plans import NoPlan, StatementPlan
-from pgiostat.analysis.why import Cause, Explanation, explain
+from pgiostat.analysis.why import Cause, Explanation, WhyOutcome, explain
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.definitions import DefinitionHistory
 from pgiostat.history.read.history import History
+from pgiostat.history.read.window_spec import WindowSpec
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.reports.compare import is_same_history
 from pgiostat.reports.relation_history import relation_windows
 from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
 from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
-from pgiostat.reports.why_tables import Sources, TableNames
+from pgiostat.reports.why_tables import Sources
 from pgiostat.statistics.names import Describe, Names, StatementKey, preset_of
 from pgiostat.statistics.preset import PresetInForce
 
 __all__ = [
     "ExplainedStatement",
     "WhyReport",
+    "causes_between",
+    "why_lately",
     "why_report",
     "window_before",
     "with_plans",
@@ -85,12 +89,33 @@ def window_before(after: Window, length: timedelta = BEFORE) -> Window:
     return replace(after, since=after.since - length, until=after.since)
 
 
+def why_lately(
+    history: History, after: Window, *, describe: Describe, target: str = ""
+) -> WhyReport:
+    """Compare a window with the hour before; without anything there, explain it alone.
+
+    Args:
+        history: Where the intervals are.
+        after: The window to explain.
+        describe: Returns the category of a statement, by the current rules.
+        target: As for why_report.
+
+    Raises:
+        PgiostatError: As why_report does, but not if nothing was collected in the hour before.
+    """
+    try:
+        return why_report(history, window_before(after), after, describe=describe, target=target)
+    except PgiostatError as error:
+        if error.slug != "window-empty":
+            raise
+    return why_report(history, None, after, describe=describe, target=target)
+
+
 def with_yesterday(
     report: WhyReport,
     history: History,
     *,
     describe: Describe,
-    table_names: TableNames,
     target: str = "",
 ) -> WhyReport:
     """Return a report that also compares its window with the same time yesterday.
@@ -99,7 +124,6 @@ def with_yesterday(
         report: The report.
         history: Where the intervals are.
         describe: Returns the category of a statement, by the current rules.
-        table_names: How tables are found in texts.
         target: As for why_report.
 
     Raises:
@@ -108,9 +132,7 @@ def with_yesterday(
     after = report.after.window
     before = replace(after, since=after.since - DAY, until=after.until - DAY)
     try:
-        found = why_report(
-            history, before, after, describe=describe, table_names=table_names, target=target
-        )
+        found = why_report(history, before, after, describe=describe, target=target)
     except PgiostatError as error:
         if error.slug not in {"window-empty", "label-unknown"}:
             raise
@@ -137,7 +159,6 @@ def why_report(
     after: Window,
     *,
     describe: Describe,
-    table_names: TableNames,
     target: str = "",
 ) -> WhyReport:
     """Explain why statements read more in the window after than in the one before.
@@ -147,7 +168,6 @@ def why_report(
         before: The window to compare with; None names only what one window shows by itself.
         after: The window to explain.
         describe: Returns the category of a statement, by the current rules.
-        table_names: How tables are found in texts.
         target: Fingerprint, queryid, category or part of a text; empty for the statements that
             read most.
 
@@ -162,16 +182,42 @@ def why_report(
             slug="windows-overlap",
             status=ExitStatus.USAGE,
         )
-    return history.consistent(
-        lambda: _report(history, (before, after), describe, table_names, target)
-    )
+    return history.consistent(lambda: _report(history, (before, after), describe, target))
+
+
+def causes_between(
+    a: WindowSpec, b: WindowSpec, describe: Describe
+) -> tuple[ExplainedStatement, ...]:
+    """Return the statements that read more in one window than in an earlier one, with causes.
+
+    Args:
+        a: The window before.
+        b: The window after.
+        describe: Returns the category of a statement, by the current rules.
+
+    Returns:
+        Those of the five that read most of which a cause was found; nothing if the windows are of
+        two histories or of several servers, or the second one comes first.
+
+    Raises:
+        PgiostatError: history-unreadable.
+    """
+    if not is_same_history(a, b) or a.window.until > b.window.since:
+        return ()
+    try:
+        report = why_report(b.history, a.window, b.window, describe=describe)
+    except PgiostatError as error:
+        if error.slug not in {"option-invalid", "window-empty"}:
+            raise
+        return ()
+    found = (each for each in report.statements if each.answer.outcome is WhyOutcome.FOUND)
+    return tuple(found)
 
 
 def _report(
     history: History,
     windows: tuple[Window | None, Window],
     describe: Describe,
-    table_names: TableNames,
     target: str,
 ) -> WhyReport:
     after = history.totals(windows[1])
@@ -180,7 +226,7 @@ def _report(
     names = history.names(describe, after.window).get(server_id, Names())
     groups = groups_of(history, before, after, server_id, names)
     definitions = DefinitionHistory(history.dimension("definition"), server_id)
-    sources = Sources(history, server_id, names, before, after, groups, definitions, table_names)
+    sources = Sources(history, server_id, names, before, after, groups, definitions)
     chosen = _chosen(groups, target)
     explained = [_explained(sources, each) for each in evidence_of(sources, chosen)]
     return WhyReport(

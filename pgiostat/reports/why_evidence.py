@@ -33,10 +33,11 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
         wanted,
         found.toast_of,
     )
-    if sources.before is None:
-        windows[0] = RelationWindow({}, 0.0)
-    if not all(each.is_counted for each in windows):
+    if not windows[1].is_counted:
         tables = {key: {} for key in keys}  # unknown is not zero
+    compares_tables = sources.before is not None and windows[0].is_counted
+    if not compares_tables:
+        windows[0] = RelationWindow({}, 0.0)
     users = found.users(sources.groups, wanted)
     made = []
     for key in keys:
@@ -63,6 +64,7 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
                 neighbours=others,
                 server=_server_facts(sources, group, found),
                 is_alone=sources.before is None,
+                compares_tables=compares_tables,
             )
         )
     return made

@@ -1,6 +1,6 @@
 """The tables of statements: found by their texts, with definitions and what they counted."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,20 +11,14 @@ from pgiostat.history.read.definitions import DefinitionHistory
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
+from pgiostat.queries.access import accesses
+from pgiostat.queries.tables import resolver, tables_of
 from pgiostat.reports.relation_history import RelationWindow, TableKey
 from pgiostat.reports.why_groups import Groups, StatementGroup
 from pgiostat.statistics.definitions import Kind
 from pgiostat.statistics.names import Names
 
-__all__ = ["NamedTables", "Sources", "TableNames"]
-
-
-class TableNames(NamedTuple):
-    """How tables are found in texts, and relations by these names: as queries does it."""
-
-    of: Callable[[str], frozenset[str]]
-    accesses: Callable[[str, Mapping[str, Collection[str]]], tuple[TableAccess, ...]]
-    resolver: Callable[[Iterable[tuple[int, str, str]]], Callable[[Iterable[str]], frozenset[int]]]
+__all__ = ["NamedTables", "Sources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +33,6 @@ class Sources:
         after: The totals of the window after.
         groups: The statements of both, without our own.
         definitions: The definitions of indexes, foreign keys and settings.
-        table_names: How tables are found in texts.
     """
 
     history: History
@@ -49,7 +42,6 @@ class Sources:
     after: WindowTotals
     groups: Groups
     definitions: DefinitionHistory
-    table_names: TableNames
 
     @property
     def whole(self) -> Window:
@@ -82,9 +74,7 @@ class NamedTables:
         }
         self.toast_of = {key: each[0] for key, each in relations.items() if each[3] == "toast"}
         self._keys = [*self.named]
-        self._find = sources.table_names.resolver(
-            (number, *self.named[key]) for number, key in enumerate(self._keys)
-        )
+        self._find = resolver((number, *self.named[key]) for number, key in enumerate(self._keys))
 
     def name(self, key: TableKey) -> str:
         """Return schema and name of a table."""
@@ -96,7 +86,7 @@ class NamedTables:
         return frozenset(
             column
             for text in texts
-            for each in self._sources.table_names.accesses(text, {})
+            for each in accesses(text)
             if each.assigned and key in map(self._keys.__getitem__, self._find([each.table]))
             for column in each.assigned
         )
@@ -113,26 +103,24 @@ class NamedTables:
     def touched(self, group: StatementGroup) -> dict[TableKey, _How]:
         """Return the tables of a statement, and those that reference them."""
         found: dict[TableKey, _How] = {}
-        names = self._sources.table_names
         keys = {
             written: [
                 key for n in self._find([written]) if (key := self._keys[n])[0] in group.dbids
             ]
-            for written in names.of(group.text)
+            for written in tables_of(group.text)
         }
         columns = {
             written: [each.name for key in here[:1] for each in self.columns(key)]
             for written, here in keys.items()
         }
-        accesses = names.accesses(
-            group.text, {name: each for name, each in columns.items() if each}
-        )
+        known = {name: each for name, each in columns.items() if each}
+        used = accesses(group.text, known)
         for written, here in keys.items():
             for key in here:
                 is_part = written.rpartition(".")[2] != self.named[key][1]
                 found[key] = _How(
                     partition_of=written if is_part else "",
-                    accesses=tuple(each for each in accesses if each.table == written),
+                    accesses=tuple(each for each in used if each.table == written),
                 )
         for table in [*found]:
             for each in self._after.referencing(*table):
@@ -149,7 +137,7 @@ class NamedTables:
         """Return the statements that name each of some tables: key and text."""
         found: dict[TableKey, list[tuple[str, str]]] = {key: [] for key in wanted}
         for group in groups.values():
-            for number in self._find(self._sources.table_names.of(group.text)):
+            for number in self._find(tables_of(group.text)):
                 key = self._keys[number]
                 if key in found and key[0] in group.dbids:
                     found[key].append((group.key, group.text))

@@ -18,6 +18,8 @@ class Kind(StrEnum):
         COLUMNS: The columns of a table with their types; oid and owner are the table.
         INDEX: An index; owner is its table.
         FOREIGN_KEY: A foreign key; owner is the referencing table.
+        PARTITION: A partition, on any level; owner is the table itself or one of its partitions,
+            with which it was read.
         SETTING: A setting that decides plans or reads; oid is the database and owner the role for
             which it was set, 0 for all.
         SERVER: A fact of the server: start_time.
@@ -26,11 +28,12 @@ class Kind(StrEnum):
     COLUMNS = "columns"
     INDEX = "index"
     FOREIGN_KEY = "foreign key"
+    PARTITION = "partition"
     SETTING = "setting"
     SERVER = "server"
 
 
-OF_TABLES = (Kind.COLUMNS, Kind.INDEX, Kind.FOREIGN_KEY)
+OF_TABLES = (Kind.COLUMNS, Kind.INDEX, Kind.FOREIGN_KEY, Kind.PARTITION)
 """What belongs to a table."""
 
 DefinitionKey = tuple[int, str, int, int, str]
@@ -44,12 +47,14 @@ class Definition:
     Attributes:
         dbid: The database; 0 for what belongs to the whole server.
         kind: What is defined.
-        oid: Of the index or the constraint; of a setting the database.
+        oid: Of the index, the constraint or the partition; of a setting the database.
         owner: Oid of the table; of a setting the role.
-        name: Its name.
-        text: The definition as the server writes it; None if it was dropped.
+        name: Its name; of a partition with its schema.
+        text: The definition as the server writes it; of a partition schema and name of the
+            partitioned table at the top. None if it was dropped.
         detail: Of an index "primary key", "unique" or "invalid"; of a foreign key the oid of the
-            referenced table; of columns the storage options of the table.
+            referenced table; of a partition the oid of the partitioned table; of columns the
+            storage options of the table.
     """
 
     dbid: int

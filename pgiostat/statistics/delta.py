@@ -13,7 +13,7 @@ from pgiostat.statistics.relation_changes import RelationChanges
 from pgiostat.statistics.row_deltas import RowDeltas
 from pgiostat.statistics.snapshot import Server, Settings, Snapshot
 
-__all__ = ["INCOMPARABLE", "LOST", "Delta", "Lost", "Quality"]
+__all__ = ["INCOMPARABLE", "LOST", "Delta", "Earlier", "Lost", "Quality"]
 
 EVICTED_SHARE = 20
 EVICTED_AT_LEAST = 10
@@ -77,6 +77,23 @@ class Lost:
     server: Server
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Blocks that one count had before an interval, and that settled at once in it.
+
+    Attributes:
+        blocks: Blocks that the server counted and no statement did; negative the other way round.
+        catalogs: Those of them that are of the catalogs.
+        since: When the first of them were counted, by the server's clock; None if unknown.
+        until: When the last of them were counted.
+    """
+
+    blocks: int
+    catalogs: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Delta:
     """An interval: the difference of two snapshots.
@@ -97,6 +114,7 @@ class Delta:
         in_transit: Blocks of the server's count that statements count in other intervals, negative
             the other way round; None if unknown.
         settled_catalogs: Blocks of the catalogs that no statement counts; None if unknown.
+        earlier: Blocks of earlier intervals that settled at once in this one; None without any.
         recent_causes: Counts of possible causes of losses, this interval among them, by their name
             in ServerReads.
         failures: Transactions that failed or were cancelled; None if unknown.
@@ -106,8 +124,9 @@ class Delta:
         discarded: Whether the server discarded all cumulative statistics.
         relation_changes: What is new of tables and indexes; None if they were not read.
 
-    in_transit, settled_catalogs, recent_causes, failures, held, untracked and relation_changes need
-    texts, further queries or the intervals before: `Sampler` sets them, `diff` does not.
+    in_transit, settled_catalogs, earlier, recent_causes, failures, held, untracked and
+    relation_changes need texts, further queries or the intervals before: `Sampler` sets them,
+    `diff` does not.
     """
 
     older: Snapshot | None
@@ -124,6 +143,7 @@ class Delta:
     unknown: int
     in_transit: int | None = None
     settled_catalogs: int | None = None
+    earlier: Earlier | None = None
     recent_causes: Mapping[str, int | None] = field(default_factory=dict)
     failures: int | None = None
     held: int | None = None

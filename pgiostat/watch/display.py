@@ -181,13 +181,18 @@ class WatchDisplay(App[None]):
             dbname=self.dbname,
             is_folded=is_folded,
             tables=session.tables,
+            steps=self._counted_steps() if self.state.path else None,
         )
 
     def counted_shown(self) -> Totals | None:
         """Return what was counted in the time of the table that is shown."""
+        if self.state.view is View.RELATION:
+            return self.session_view.counted_tables(whole=self.state.whole)
+        return self._counted_steps()
+
+    def _counted_steps(self) -> Totals | None:
+        """Return what was counted by statement and by table, to go from one to the other."""
         state = self.state
-        if state.view is View.RELATION and not state.path:
-            return self.session_view.counted_tables(whole=state.whole)
         return self.session_view.counted(whole=state.whole, is_recent=state.is_of_tables)
 
     def _side(self) -> SideInfo:

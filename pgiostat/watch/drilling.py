@@ -100,6 +100,8 @@ class DrillActions(ExportActions):
 
     def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
         """Return the content of a statement's page."""
+        from pgiostat.render.why_fixes import standing_in_words  # noqa: PLC0415 - as the page
+        from pgiostat.watch.model.statement_evidence import statement_evidence  # noqa: PLC0415 - as well
         from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
         from pgiostat.watch.screen.statement_tables import tables_of_statement  # noqa: PLC0415 - as well
 
@@ -109,6 +111,10 @@ class DrillActions(ExportActions):
         parts = [] if counted is None else [(counted, session.names)]
         rows = rank_totals(parts, by=By.STATEMENT).rows
         row = next((row for row in rows if row.key == key), None)
+        recent = session.counted(whole=whole, is_recent=True)
+        evidence = statement_evidence(
+            recent, session.tables, session.names, key, self.dbname, whole=whole
+        )
         return StatementDetails(
             heading(self.state, session, size, self._side()),
             row,
@@ -119,7 +125,7 @@ class DrillActions(ExportActions):
             coverage_of(session, whole=whole),
             whole,
             tables_of_statement(
-                session.counted(whole=whole, is_recent=True),
+                recent,
                 session.tables,
                 session.names,
                 key,
@@ -127,6 +133,7 @@ class DrillActions(ExportActions):
                 whole=whole,
                 now=latest.until,
             ),
+            () if evidence is None else tuple(standing_in_words(evidence)),
         )
 
 

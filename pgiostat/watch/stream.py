@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from pgiostat.analysis.covered_reads import CoveredReads
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import By, Ranking, rank
-from pgiostat.analysis.server_reads import (
-    ServerReads,
-    coverage,
-    coverage_of,
-    reads_of,
-    settled_blocks,
-)
+from pgiostat.analysis.server_reads import coverage_of, reads_of
 from pgiostat.postgres.sampler import IntervalResult, Sampler
 from pgiostat.render import render, text
 from pgiostat.render.balance import gauge_line
@@ -51,8 +46,7 @@ class StreamSession:
     options: Options
     shown: int = 0
     _seconds: float = 0.0
-    _statement_blocks: int = 0
-    _settled_blocks: int = 0
+    _covered: CoveredReads = field(default_factory=CoveredReads)
     deltas: list[Delta] = field(default_factory=list)
     keep: bool = False
     gauge: CreditBucket | None = None
@@ -67,7 +61,7 @@ class StreamSession:
     @property
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, over all intervals up to now."""
-        return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
+        return self._covered.coverage
 
     @property
     def burst_line(self) -> str:
@@ -87,9 +81,7 @@ class StreamSession:
             self._seconds += delta.seconds
             if self.keep:
                 self.deltas.append(delta)
-            if (blocks := settled_blocks(reads_of(delta))) is not None:
-                self._statement_blocks += delta.statement_blocks
-                self._settled_blocks += blocks
+            self._covered.add(delta.statement_blocks, reads_of(delta), delta.since)
         return self.rank([delta])
 
     def rank(self, deltas: list[Delta], *, by: By | None = None, top: int | None = None) -> Ranking:

@@ -122,7 +122,8 @@ def test_forms_say_the_same(recorded: Recorded) -> None:
     assert 1.8 < float(rows[1]["change"]) < 2.2
     assert float(rows[1]["a"]) == float(rows[1]["blocks_read_per_s_a"])
     lines = compare(root, *HALVES, "--format", "markdown", "--top", "1").stdout.splitlines()
-    assert lines[4].startswith("**B reads more than A (+1")
+    assert lines[3] == "- why: t · `max(rev)`: certain: it is called more often"
+    assert lines[5].startswith("**B reads more than A (+1")
     assert [line.split(" | ")[0] for line in lines if line.startswith("| ")] == [
         "| category", "| total", "| version", "| manifest", "| session", "| query",
         "| `select max(rev) from t`", "| 2 others",

@@ -64,7 +64,7 @@ def test_the_tables_of_a_statement_live_and_from_the_record(database: str, tmp_p
 
     def scans() -> int:
         whole = feed.session.tables.whole
-        return 0 if whole is None else int(whole.tables.total("seq_scan"))
+        return 0 if whole is None else int(whole.interval.tables.total("seq_scan"))
 
     for _ in watched(feed, database, lambda: scans() >= 3):
         pass
@@ -76,7 +76,7 @@ def test_the_tables_of_a_statement_live_and_from_the_record(database: str, tmp_p
     assert table.activity.rows_per_seq_scan == 3000
     assert (table.activity.dead_rows, table.activity.live_rows) == (1000, 3000)
     assert (table.last_vacuum, table.last_analyze is not None) == (None, True)
-    assert "scans and rows over" in found.times
+    assert "scans and rows since the baseline, over" in found.times
     indexes = {each.name: each for each in table.indexes}
     primary = indexes["visits_pkey"].activity
     assert primary is not None
@@ -97,8 +97,8 @@ def test_the_tables_of_a_statement_live_and_from_the_record(database: str, tmp_p
     assert live is not None
     assert recorded is not None
     for name in ("seq_scan", "seq_tup_read", "heap_blks_hit"):
-        assert recorded.tables.total(name) == live.tables.total(name)
-    assert recorded.indexes.total("idx_scan") == live.indexes.total("idx_scan")
+        assert recorded.interval.tables.total(name) == live.interval.tables.total(name)
+    assert recorded.interval.indexes.total("idx_scan") == live.interval.indexes.total("idx_scan")
     (again,) = tables_of(replay, "visits where id = ").tables
     assert (again.last_vacuum, again.last_analyze) == (table.last_vacuum, table.last_analyze)
     assert {each.name for each in again.indexes} == set(indexes)

@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recorded_minutes import RecordedMinutes
+from pgiostat.dataframes import open_history
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
-from pgiostat.queries.access import accesses
 from pgiostat.queries.describe import describer
-from pgiostat.queries.tables import resolver, tables_of
 from pgiostat.render import render
 from pgiostat.render.why import document
 from pgiostat.reports.why import why_report
-from pgiostat.reports.why_tables import TableNames
 from tests.conftest import MakeServer
 from tests.support.servers import Server
 from tests.support.workloads import client
@@ -36,6 +34,8 @@ CREATE INDEX order_items_order_id ON order_items (order_id)
 """
 
 
+FRAME_COLUMNS = ["outcome", "cause", "certainty", "statement"]
+FRAME_COLUMNS += ["predicted", "predicted_low", "predicted_high"]
 _READS = re.compile(
     r"^((?:blocks read per call|share of misses) ).*$|[\d.]+ → [\d.]+(?= blocks read)"
     r"|(?<=the server reads )[^;]*",
@@ -94,7 +94,6 @@ def _why(history: Path, before: Window, after: Window, target: str) -> str:
             before,
             after,
             describe=describer(),
-            table_names=TableNames(tables_of, accesses, resolver),
             target=target,
         )
         out = StringIO()
@@ -112,6 +111,20 @@ def test_a_dropped_index_is_named(make_server: MakeServer, tmp_path: Path) -> No
             admin.execute("DROP INDEX order_items_order_id")
         after = shop.minutes(5)
     assert _why(history, before, after, "pad") == DROPPED
+    frame = open_history(history).why("pad", since=after.since, until=after.until, against="5m")
+    (row,) = frame[FRAME_COLUMNS].astype(object).itertuples(index=False, name=None)
+    assert row == (
+        "cause found",
+        "index dropped",
+        "certain",
+        (
+            "CREATE INDEX CONCURRENTLY order_items_order_id ON public.order_items USING btree"
+            " (order_id);"
+        ),
+        6.0,
+        6.0,
+        6.0,
+    )
 
 
 def test_a_healthy_shop_has_no_cause(make_server: MakeServer, tmp_path: Path) -> None:
@@ -131,7 +144,7 @@ order_items · order_id = $ · pad (select order_items): # blocks read per secon
     was: CREATE INDEX order_items_order_id ON public.order_items USING btree (order_id)
   fix: index order_items_order_id on order_items, as it was
     CREATE INDEX CONCURRENTLY order_items_order_id ON public.order_items USING btree (order_id);
-    a call touches 6 blocks instead of 2,106; the server reads #; the index takes at most 496 KiB
+    a call touches 6 blocks instead of 2,106; the server reads #; the index takes about 496 KiB
 
 order_items · order_id = $ · pad           before  after change
 scans of order_items_order_id per second     0.33      0 -100 %

@@ -44,8 +44,8 @@ class Both:
         first, second = (engine.instant(when) for engine in self.engines)
         return self._left("instant", first, second)
 
-    def bucket(self, step_us: int) -> str:
-        first, second = (engine.bucket(step_us) for engine in self.engines)
+    def bucket(self, step_us: int, column: str = "ts") -> str:
+        first, second = (engine.bucket(step_us, column) for engine in self.engines)
         return self._left("bucket", first, second)
 
     def ends(self) -> str:
@@ -110,8 +110,8 @@ class ClickHouse:
     def instant(self, when: datetime) -> str:
         return f"toDateTime64('{when.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
 
-    def bucket(self, step_us: int) -> str:
-        return f"intDiv(toUnixTimestamp64Micro(ts), {step_us})"
+    def bucket(self, step_us: int, column: str = "ts") -> str:
+        return f"intDiv(toUnixTimestamp64Micro({column}), {step_us})"
 
     def ends(self) -> str:
         return "fromUnixTimestamp64Micro(toUnixTimestamp64Micro(ts) + dur_us, 'UTC')"

@@ -24,6 +24,4 @@ def moment(number: int, statements: int = STATEMENTS) -> Interval:
         statements=[(10, 5, queryid) for queryid in range(statements)],
         statement_amounts=amounts, statement_uncertain=[False] * statements,
     )  # fmt: skip
-    return Interval(
-        Who("prod"), at(number), at(number + 1), (), counted, whole, counted.reads.blocks
-    )
+    return Interval(Who("prod"), at(number), at(number + 1), (), counted, whole, counted.reads)

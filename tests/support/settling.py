@@ -10,6 +10,7 @@ from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.snapshot import Snapshot
 
+SHARED_STATISTICS = 150_000
 PER_STATEMENT_SLACK = 100
 """Blocks of catalogs that connecting, parsing and planning read, for each kind of statement."""
 
@@ -33,10 +34,15 @@ def quiet(collector: SnapshotReader) -> Snapshot:
     """Return a reading after which nothing of what was done before is handed over."""
     wait = Event().wait
     older = collector.take()
-    for _ in range(50):
-        wait(0.7)
+    # From 15 on a session hands its counts over as it ends; before, another process does so later.
+    pause, needed = (0.7, 1) if older.server.version_num < SHARED_STATISTICS else (0.15, 2)
+    at_rest = 0
+    for _ in range(100):
+        wait(pause)
         newer = collector.take()
-        if (reads_of(diff(older, newer)).blocks or 0) < PER_STATEMENT_SLACK:
+        is_quiet = (reads_of(diff(older, newer)).blocks or 0) < PER_STATEMENT_SLACK
+        at_rest = at_rest + 1 if is_quiet else 0
+        if at_rest == needed:
             return newer
         older = newer
     pytest.fail("the server never came to rest")

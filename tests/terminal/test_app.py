@@ -28,6 +28,7 @@ from pgiostat.analysis.plans import (
     shape_of,
 )
 from pgiostat.analysis.rank import By, rank_totals
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.clock import Backoff
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.sampler import IntervalResult
@@ -175,7 +176,7 @@ def test_reads_of_no_category_have_a_line_below_the_table() -> None:
 def test_coverage_is_of_the_time_that_is_shown() -> None:
     feed = Told()
     last = feed._moments[-1]
-    feed._moments[-1] = replace(last, statement_blocks=800, settled_blocks=1600)
+    feed._moments[-1] = replace(last, statement_blocks=800, reads=ServerReads(1600))
 
     async def script(app: WatchApp, pilot: Pilot[None]) -> None:
         assert "coverage 50.0 %" in shown(app)[1]
@@ -577,7 +578,7 @@ def test_the_own_text_is_shown_and_copied_for_explain(monkeypatch: pytest.Monkey
             "tables of the statement: reads of the last 10.0 s",
             "table and its indexes of its reads",
             "public.t 26.7 % known",
-            "shared with 2 other entries of pg_stat_statements",
+            "shared with 2 other entries of pg_stat_statements (73.3 % of its reads)",
         ]
         await pilot.press("t")
         assert (app.state.view, names(app)) == (View.RELATION, ["public.t"])

@@ -316,7 +316,7 @@ def shown(
         _rate(cost, comparison.per, anchor)
         for cost, anchor in zip(costs, comparison.anchors, strict=True)
     ]
-    name = f"{len(others)} others"
+    name = "1 other" if len(others) == 1 else f"{len(others)} others"
     return tuple(first), ComparedGroup(REST, name, "", "", costs, inconclusive(*rates))
 
 

@@ -13,6 +13,8 @@ from pgiostat.units import per_second
 __all__ = ["after_calls", "after_pruning", "after_rows", "after_toast", "summary_table"]
 
 _SUMMARY = "{}_latest"
+_SPLIT = 1.4
+"""Leaf blocks of an index that rows are inserted into, for each of one that is built at once."""
 _BYTES_OF_ROW, _FILLED = 44, 0.7
 """Bytes of a row of two or three numbers, and the share of a block that is filled."""
 
@@ -113,5 +115,5 @@ def _lookup(facts: TableFacts, keys: Sequence[Column]) -> Prediction:
     block_size = facts.table.after.block_size
     if kept * _BYTES_OF_ROW / _FILLED < block_size:
         return Prediction(1.0, 1.0, 3.0, Grounds.INDEX)  # one block, which is scanned
-    levels = float(b_tree(kept, keys, (), block_size).height)
+    levels = float(b_tree(_SPLIT * kept, keys, (), block_size).height)
     return Prediction(levels, levels + 1, levels + 2, Grounds.INDEX)

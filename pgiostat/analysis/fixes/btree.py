@@ -7,11 +7,11 @@ A new index fills its leaf blocks to 90 % and its inner blocks to 70 %.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, exp, log1p
+from math import ceil
 
 from pgiostat.analysis.why.access import Column
 
-__all__ = ["BTree", "adjacent_pages", "b_tree", "entries_per_leaf", "pages_of_scattered"]
+__all__ = ["BTree", "adjacent_pages", "b_tree", "entries_per_leaf"]
 
 _HEADER = 24 + 16
 """Bytes of a block before its entries, and of a B-tree's own data at its end."""
@@ -107,17 +107,6 @@ def b_tree(
     width = _BEFORE + _aligned(keys) + _IN_ARRAY + (_ROW_ID if len(keys) == 1 else 0)
     fanout = max(int(_INNER_FILLED * (block_size - _HEADER) / width), 2)
     return BTree(max(ceil(rows / per_leaf), 1), fanout, per_leaf)
-
-
-def pages_of_scattered(rows: float, pages: int) -> float:
-    """Return the distinct blocks in which randomly scattered rows lie (Cardenas).
-
-    >>> round(pages_of_scattered(999, 7500), 1)
-    935.4
-    """
-    if pages <= 1:
-        return float(min(pages, rows))
-    return pages * (1 - exp(rows * log1p(-1 / pages)))
 
 
 def adjacent_pages(rows: float, per_page: float) -> float:

@@ -85,7 +85,7 @@ class Fix:
         statements: SQL to run; empty if the application has to change.
         prediction: Blocks that a call touches afterwards; None if it cannot be predicted.
         unpredicted: Why there is no prediction; empty with one.
-        size_bytes: At most the size of a new index; None without one.
+        size_bytes: Size of a new index without duplicates; None without one.
         costs: What it costs writes, other statements and locks, in sentences.
         columns: The columns of a new index, in order.
         table: The table that it changes.

@@ -7,7 +7,12 @@ May import `analysis.cost`, `analysis.ledger` and what `analysis` may import.
 """
 
 from pgiostat.analysis.rank.dimension import OF_RELATIONS, By
-from pgiostat.analysis.rank.entries import places_of, queryids_of, with_queryids
+from pgiostat.analysis.rank.entries import (
+    places_of,
+    queryids_of,
+    with_databases,
+    with_queryids,
+)
 from pgiostat.analysis.rank.groups import group_of
 from pgiostat.analysis.rank.index_groups import index_key
 from pgiostat.analysis.rank.lazy_sequence import LazySequence
@@ -31,5 +36,6 @@ __all__ = [
     "rank",
     "rank_totals",
     "server_prefix",
+    "with_databases",
     "with_queryids",
 ]

@@ -6,12 +6,13 @@ from typing import TypeVar
 
 from pgiostat.analysis.cost import blocks_of
 from pgiostat.analysis.rank.dimension import By
-from pgiostat.analysis.rank.groups import GroupKey, group_of
-from pgiostat.analysis.rank.ranking import Ranking
+from pgiostat.analysis.rank.groups import OWN_KEY, GroupKey, group_of
+from pgiostat.analysis.rank.lazy_sequence import LazySequence
+from pgiostat.analysis.rank.ranking import Ranking, RankRow
 from pgiostat.analysis.rank.totals import Totals
 from pgiostat.statistics.names import Names
 
-__all__ = ["places_of", "queryids_of", "with_queryids"]
+__all__ = ["places_of", "queryids_of", "with_databases", "with_queryids"]
 
 _Ids = tuple[int, int, int | None]
 _Key = TypeVar("_Key", int, str)
@@ -32,12 +33,13 @@ def queryids_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[in
 def with_queryids(ranking: Ranking, parts: Iterable[tuple[Totals, Names]]) -> Ranking:
     """Return a ranking by fingerprint with the queryids of each row's entries.
 
-    A row has a user and a database if all of its entries have the same.
+    A row has a user and a database if all of its entries have the same. It has its databases.
 
     Args:
         ranking: The ranking.
         parts: What it ranks, with the meaning of its ids.
     """
+    parts = list(parts)
     queryids: dict[GroupKey, dict[int, int]] = {row.key: {} for row in ranking.rows}
     places: dict[GroupKey, set[tuple[str, str]]] = {key: set() for key in queryids}
     for counted, names in parts:
@@ -53,7 +55,38 @@ def with_queryids(ranking: Ranking, parts: Iterable[tuple[Totals, Names]]) -> Ra
         user, database = next(iter(of_row)) if len(of_row) == 1 else (row.user, row.database)
         known = _most_first(queryids[row.key])
         rows.append(replace(row, queryids=known, user=user, database=database))
-    return replace(ranking, rows=rows)
+    return with_databases(replace(ranking, rows=rows), parts)
+
+
+def with_databases(ranking: Ranking, parts: Iterable[tuple[Totals, Names]]) -> Ranking:
+    """Return a ranking by fingerprint with the databases of each row's entries.
+
+    Rows are without if all statements but pgiostat's own ran in one database.
+
+    Args:
+        ranking: The ranking.
+        parts: What it ranks, with the meaning of its ids.
+    """
+    reads: dict[GroupKey, dict[str, int]] = {}
+    parts = list(parts)
+    if len({(each.server_id, ids[1]) for each, _ in parts for ids in each.statements}) < 2:  # noqa: PLR2004 - several
+        return ranking
+    for counted, names in parts:
+        blocks = blocks_of(counted.statement_amounts).tolist()
+        shown = {dbid: names.shown_database(dbid) for _, dbid, _ in counted.statements}
+        for ids, read in zip(counted.statements, blocks, strict=True):
+            of_row = reads.setdefault(group_of(By.FINGERPRINT, ids, names), {})
+            of_row[shown[ids[1]]] = of_row.get(shown[ids[1]], 0) + read
+    reads.pop(OWN_KEY, None)
+    databases = {key: _most_first(of_row) for key, of_row in reads.items()}
+    if len({name for each in databases.values() for name in each}) < 2:  # noqa: PLR2004 - several
+        return ranking
+
+    def with_those(place: int) -> RankRow:
+        row = ranking.rows[place]
+        return replace(row, databases=databases.get(row.key, ()))
+
+    return replace(ranking, rows=LazySequence(len(ranking.rows), with_those))
 
 
 def places_of(counted: Totals, names: Names, fingerprint: GroupKey) -> list[str]:

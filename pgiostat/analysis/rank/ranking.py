@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
+from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.analysis.ledger import LedgerLine, Line, reconcile, total_of, whole_of
+from pgiostat.analysis.rank.costs import Costs
 from pgiostat.analysis.rank.dimension import OF_RELATIONS, By, table_of, tag_of, verb_of
 from pgiostat.analysis.rank.groups import (
     OWN_KEY,
@@ -28,7 +28,6 @@ from pgiostat.analysis.rank.sums import (
 from pgiostat.analysis.rank.totals import Totals
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.analysis.server_reads import ServerReads
-from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Delta
 from pgiostat.statistics.names import OWN, Names, Renamed, preset_of
 from pgiostat.statistics.preset import PresetInForce
@@ -59,6 +58,8 @@ class RankRow:
         own_text: The own text of `Statement`; of a fingerprint that of one entry.
         relation: Of an index its table.
         queryids: Of a fingerprint in a report by statement: those of its entries.
+        databases: Of a fingerprint those of its entries, the first with the most reads; empty if
+            all that is ranked is of one database.
         parts: Of a relation: heap, index and TOAST parts with their blocks read.
         members: How many entries were added up.
         uncertain: Part of its numbers was counted since a reset, or is a lower bound.
@@ -81,6 +82,7 @@ class RankRow:
     own_text: str = ""
     relation: str = ""
     queryids: tuple[int, ...] = ()
+    databases: tuple[str, ...] = ()
     parts: tuple[tuple[str, int], ...] = ()
     members: int = 1
     uncertain: bool = False
@@ -158,8 +160,24 @@ class Ranking:
     @property
     def in_transit(self) -> int | None:
         """Blocks that the server and statements count at different times; None if unknown."""
-        accounts = {line.account: line.blocks for line in self.lines}
-        return accounts.get(LedgerLine.IN_TRANSIT)
+        line = self.line(LedgerLine.IN_TRANSIT)
+        return None if line is None else line.blocks
+
+    @property
+    def earlier(self) -> Line | None:
+        """Blocks of before the interval that settle in it; None without any."""
+        return self.line(LedgerLine.EARLIER)
+
+    @property
+    def earlier_blocks(self) -> int | None:
+        """Blocks of before the interval that settle in it; None if those in transit are unknown."""
+        if self.in_transit is None:
+            return None
+        return 0 if self.earlier is None else self.earlier.blocks
+
+    def line(self, account: LedgerLine) -> Line | None:
+        """Return a line of the ledger; None without it."""
+        return next((line for line in self.lines if line.account is account), None)
 
     @property
     def whole(self) -> int:
@@ -168,12 +186,16 @@ class Ranking:
 
     @property
     def total(self) -> int:
-        """The reads of the interval: all rows and lines but that in transit add up to it."""
+        """The reads of the interval: all rows and all lines of the interval add up to it."""
         return total_of(self.explained.blocks, self._reads)
 
     @property
     def _reads(self) -> ServerReads:
-        return ServerReads(blocks=self.server_blocks, in_transit_blocks=self.in_transit)
+        return ServerReads(
+            blocks=self.server_blocks,
+            in_transit_blocks=self.in_transit,
+            earlier_blocks=self.earlier_blocks,
+        )
 
     def cost_of(self, blocks: int) -> ReadCost:
         """Return blocks that no statement read as a cost.
@@ -250,7 +272,7 @@ def rank_totals(
         none = replace(none, calls=None, rows=None, total_exec_us=None)
         # All relations are in the ranking, catalogs too: the ledger has no accounts of its own.
         reads = ServerReads(blocks=database_blocks(counted))
-    costs = _Costs(groups, none, seconds_by_hour(counted, by))
+    costs = Costs(groups, none, seconds_by_hour(counted, by))
     explained = costs.total(slice(None))
     lines = reconcile(explained.blocks, reads, recent(counted))
     whole = whole_of(explained.blocks, reads)
@@ -308,41 +330,7 @@ def server_prefix(counted: Totals, ids: Collection[int]) -> str:
     return f"{counted.server}/" if len(ids) > 1 else ""
 
 
-class _Costs:
-    """Costs of groups; a count that the empty cost lacks is None in all of them.
-
-    seconds: of groups with a length of their own, by the first part of the key.
-    """
-
-    def __init__(self, groups: Groups, none: ReadCost, seconds: Mapping[str, float]) -> None:
-        self.keys = list(groups.numbers)
-        self._amounts = groups.amounts
-        self._none, self._seconds = none, seconds
-        self._unknown = {name: None for name in FIELDS if getattr(none, name) is None}
-        self._made: dict[int, ReadCost] = {}
-
-    def __getitem__(self, number: int) -> ReadCost:
-        if number not in self._made:
-            seconds = self._seconds.get(self.keys[number][0], self._none.seconds)
-            self._made[number] = self._of(seconds, self._amounts[:, number])
-        return self._made[number]
-
-    def total(self, chosen: Sequence[int] | slice) -> ReadCost:
-        """Return the cost of some groups together."""
-        return self._of(self._none.seconds, self._amounts[:, chosen].sum(axis=1))
-
-    def blocks(self) -> list[int]:
-        """Return the blocks of each group."""
-        return list(blocks_of(self._amounts).tolist())
-
-    def _of(self, seconds: float, amounts: Counts) -> ReadCost:
-        none = self._none
-        known: dict[str, Any] = dict(zip(FIELDS, amounts.tolist(), strict=True))
-        known |= self._unknown
-        return ReadCost(seconds, none.block_size, **known, per_block=none.per_block)
-
-
-def _top(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int], list[int]]:
+def _top(costs: Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int], list[int]]:
     """Return the groups of the rows in order, and those of the rest."""
     keys, blocks = costs.keys, costs.blocks()
     measured: Sequence[float | None] = blocks
@@ -363,7 +351,7 @@ def _top(costs: _Costs, by: By, sort: Sort, top: int | None) -> tuple[list[int],
     return (sorted(kept, key=keys.__getitem__) if by is By.HOUR else kept), cut
 
 
-def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
+def _row(groups: Groups, costs: Costs, number: int, whole: int) -> RankRow:
     cost, group = costs[number], groups[number]
     identity = group.identity
     return RankRow(
@@ -389,7 +377,7 @@ def _row(groups: Groups, costs: _Costs, number: int, whole: int) -> RankRow:
     )
 
 
-def _together(name: str, costs: _Costs, chosen: Sequence[int], whole: int) -> RankRow:
+def _together(name: str, costs: Costs, chosen: Sequence[int], whole: int) -> RankRow:
     total = costs.total(chosen)
     share = total.blocks / whole if whole else None
     return RankRow(key=(name,), name=name, cost=total, share=share, members=len(chosen))

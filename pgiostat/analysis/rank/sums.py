@@ -45,10 +45,13 @@ def seconds_by_hour(counted: Sequence[Totals], by: By) -> dict[str, float]:
 
 def reads_together(counted: Sequence[Totals]) -> ServerReads:
     """Return the counts of all servers together."""
-    of_server: dict[int, list[ServerReads]] = {}
+    of_server: dict[int, list[Totals]] = {}
     for each in counted:
-        of_server.setdefault(each.server_id, []).append(each.reads)
-    return ServerReads.of_servers(map(ServerReads.total, of_server.values()))
+        of_server.setdefault(each.server_id, []).append(each)
+    return ServerReads.of_servers(
+        ServerReads.total((part.reads for part in parts), parts[0].since)
+        for parts in of_server.values()
+    )
 
 
 def database_blocks(counted: Sequence[Totals]) -> int | None:

@@ -46,6 +46,7 @@ class Totals:
 
     Attributes:
         dbid: The connected database, of which the relations are.
+        since: When the first interval began; None if unknown.
         recent: Counts of possible causes in the time before the window; empty if unknown.
         database_blocks: The connected database's own count; None if part of it was lost.
         statements: (userid, dbid, queryid or None if hidden) of those that clients sent.
@@ -74,6 +75,7 @@ class Totals:
     server_id: int = 0
     dbid: int = 0
     hour: datetime | None = None
+    since: datetime | None = None
 
     @classmethod
     def of(cls, delta: Delta) -> "Totals":
@@ -88,6 +90,7 @@ class Totals:
             seconds=delta.seconds or 0.0,
             block_size=delta.settings.block_size,
             dbid=delta.newer.server.dbid,
+            since=delta.since,
             statements=list(
                 zip(
                     rows["userid"].tolist(),
@@ -102,7 +105,7 @@ class Totals:
             relation_amounts=relation_amounts(delta.relations),
             relation_uncertain=_uncertain(delta.relations.basis),
             reads=reads,
-            recent=ServerReads(**delta.recent_causes),
+            recent=ServerReads().with_causes(delta.recent_causes),
             database_blocks=_database_blocks(delta),
             absurd_times=absurd,
             nested=nested.shape[1],

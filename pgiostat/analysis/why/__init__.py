@@ -109,7 +109,8 @@ class Explanation:
 def explain(evidence: StatementEvidence) -> Explanation:
     """Return why a statement reads more in the window after than in the one before."""
     is_alone = evidence.is_alone and enough(evidence.after)
-    found = Explanation(WhyOutcome.ONE_WINDOW) if is_alone else _grown(evidence)
+    known = evidence if evidence.compares_tables else replace(evidence, tables=())
+    found = Explanation(WhyOutcome.ONE_WINDOW) if is_alone else _grown(known)
     named = {each.cause for each in found.findings}
     tables = {each.table for each in found.findings} - {""}
     stands = tuple(

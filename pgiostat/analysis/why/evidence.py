@@ -200,6 +200,7 @@ class StatementEvidence:
         neighbours: The other statements of the server.
         server: What concerns the server as a whole.
         is_alone: Whether there is no window before.
+        compares_tables: Whether tables were counted in the window before, too.
     """
 
     key: str
@@ -212,6 +213,7 @@ class StatementEvidence:
     neighbours: tuple[Neighbour, ...] = ()
     server: ServerFacts = ServerFacts()
     is_alone: bool = False
+    compares_tables: bool = True
 
     @property
     def own_tables(self) -> tuple[TableEvidence, ...]:

@@ -52,9 +52,9 @@ class DuckDB:
         """Return a timestamp with time zone."""
         return f"TIMESTAMPTZ '{when.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
 
-    def bucket(self, step_us: int) -> str:
+    def bucket(self, step_us: int, column: str = "ts") -> str:
         """Return whole steps since 1970."""
-        return f"epoch_us(ts) // {step_us}"
+        return f"epoch_us({column}) // {step_us}"
 
     def ends(self) -> str:
         """Return start plus duration."""

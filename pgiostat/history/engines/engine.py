@@ -38,8 +38,8 @@ class Engine(Protocol):
     def instant(self, when: datetime) -> str:
         """Return an instant as the engine writes it."""
 
-    def bucket(self, step_us: int) -> str:
-        """Return an expression: how many such steps `ts` is after 1970."""
+    def bucket(self, step_us: int, column: str = "ts") -> str:
+        """Return an expression: how many such steps a time is after 1970."""
 
     def ends(self) -> str:
         """Return an expression: when the interval of `ts` and `dur_us` ends."""

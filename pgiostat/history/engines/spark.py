@@ -83,9 +83,9 @@ class Spark:
         """Return a timestamp, which Spark counts in UTC."""
         return f"TIMESTAMP '{when.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00'"
 
-    def bucket(self, step_us: int) -> str:
+    def bucket(self, step_us: int, column: str = "ts") -> str:
         """Return whole steps since 1970."""
-        return f"unix_micros(ts) div {step_us}"
+        return f"unix_micros({column}) div {step_us}"
 
     def ends(self) -> str:
         """Return start plus duration."""

@@ -222,6 +222,8 @@ def _sample(delta: Delta, interval: _Interval) -> pa.Table:
         "qualities": ", ".join(quality.value for quality in qualities),
         "statement_blocks": delta.statement_blocks,
         **{column: getattr(reads, name) for name, column in READS.items()},
+        "earlier_since": reads.earlier_since,
+        "earlier_until": reads.earlier_until,
         "statements": len(newer.statements),
         "appeared": delta.appeared,
         "vanished": delta.vanished,

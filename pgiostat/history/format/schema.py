@@ -82,7 +82,7 @@ READS: Final = {
 LATER: Final = (
     {"physical_bytes", "traced_blks", "since", "unread"}
     | (set(READS.values()) - {READS["blocks"], READS["evictions"]})
-    | {"lost_us", "evicted"}
+    | {"lost_us", "evicted", "earlier_since", "earlier_until"}
     | {"generic_plan_calls", "custom_plan_calls"}
     | {"relation_dbid", "own_name"}
 )
@@ -99,6 +99,8 @@ _SAMPLE = pa.schema(
         pa.field("qualities", pa.string(), nullable=False),
         pa.field("statement_blocks", pa.int64(), nullable=False),
         *(pa.field(column, pa.int64()) for column in READS.values()),
+        pa.field("earlier_since", TIMESTAMP),  # earlier_blocks were counted between these
+        pa.field("earlier_until", TIMESTAMP),
         pa.field("statements", pa.int64(), nullable=False),
         pa.field("appeared", pa.int64(), nullable=False),
         pa.field("vanished", pa.int64(), nullable=False),

@@ -1,4 +1,4 @@
-"""The definitions of a history: columns, indexes, foreign keys and settings, as they changed."""
+"""The definitions of a history as they changed: of columns, indexes, partitions and settings."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields

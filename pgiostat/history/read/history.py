@@ -270,7 +270,13 @@ class History(QueryRunner):
             window: When the names are to hold; the newest ones if None.
         """
         time = {} if window is None else {"since": window.since, "until": window.until}
-        return restore_names(self.dimension("name"), self.dimension("statement"), describe, **time)
+        return restore_names(
+            self.dimension("name"),
+            self.dimension("statement"),
+            describe,
+            definitions=self.dimension("definition"),
+            **time,
+        )
 
     def named(self) -> dict[tuple[int, str, int], list[NameSpan]]:
         """Return the names of each (server_id, kind, oid), and from when to when each held."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from pgiostat.history.read.partitions import tables_behind
 from pgiostat.queries.fingerprint import renewed
 from pgiostat.statistics.names import OWN, Describe, Names, Renamed, Statement, agree_on_preset
 
@@ -56,6 +57,8 @@ def restore_names(
     describe: Describe,
     since: datetime = BEGIN,
     until: datetime = END,
+    *,
+    definitions: Iterable[Row] = (),
 ) -> dict[int, Names]:
     """Return what ids mean on each server, from rows of the tables name and statement.
 
@@ -65,6 +68,8 @@ def restore_names(
         describe: What finds categories.
         since: Where the time begins that is shown.
         until: Where it ends; names are those that were the last ones in it.
+        definitions: Rows of the table definition: a statement that names a partition reads the
+            partitioned table.
     """
     found: dict[int, Names] = {}
     names = list(names)
@@ -90,11 +95,14 @@ def restore_names(
             and row["part"] in {"", "heap"}
         ):
             known.renamed += (Renamed(kind, before, _shown(row), began),)
+    behind = tables_behind(found, definitions, until)
     for row in statements:
         known = found.setdefault(row["server_id"], Names())
         key = (row["userid"], row["dbid"], row["queryid"])
         if row["unread"] is None:
-            known.add(key, restore_statement(row, describe, known))
+            statement = restore_statement(row, describe, known)
+            base = behind.get((row["server_id"], row["dbid"]), {}).get(statement.table_read)
+            known.add(key, statement if base is None else replace(statement, table_read=base))
         elif key not in known.statements:
             known.unreadable[key] = row["unread"]
     agree_on_preset(found.values())

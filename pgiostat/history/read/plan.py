@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pgiostat.analysis.server_reads import EARLIER
 from pgiostat.history.engines import Engine, Source
 from pgiostat.history.engines import text_of as load_text
 from pgiostat.history.format.file_index import Listing
@@ -148,10 +149,40 @@ def samples(engine: Engine, window: Window, ids: Sequence[int], step_us: int) ->
     reads = ",\n    ".join(
         f"CAST(SUM(f.{column}) AS BIGINT) AS {name}"
         for name, column in READS.items()
-        if name != "blocks"
+        if name not in {"blocks", *EARLIER}
     )
-    bucket, ends = _bucket(engine, step_us), engine.ends()
-    return rows_in(engine, "samples", "sample", window, ids, bucket=bucket, reads=reads, ends=ends)
+    earlier = ",\n    ".join(_EARLIER_SUM[name].format(name=name) for name in EARLIER)
+    return rows_in(
+        engine,
+        "samples",
+        "sample",
+        window,
+        ids,
+        bucket=_bucket(engine, step_us),
+        reads=reads,
+        earlier=earlier.format(is_earlier=_is_earlier(engine, window, step_us)),
+        ends=engine.ends(),
+    )
+
+
+_EARLIER_SUM: Mapping[str, str] = {
+    name: f"{amount}(CASE WHEN {{{{is_earlier}}}} THEN f.{{name}} END){end} AS {{name}}"
+    for name, amount, end in (
+        ("earlier_blocks", "CAST(SUM", " AS BIGINT)"),
+        ("earlier_catalog_blocks", "CAST(SUM", " AS BIGINT)"),
+        ("earlier_since", "MIN", ""),
+        ("earlier_until", "MAX", ""),
+    )
+}
+
+
+def _is_earlier(engine: Engine, window: Window, step_us: int) -> str:
+    """Return the condition of what was read before the window, or before its bucket."""
+    before = f"f.earlier_since IS NULL OR f.earlier_since < {engine.instant(window.since)}"
+    if not step_us:
+        return before
+    buckets = (engine.bucket(step_us, column) for column in ("f.earlier_since", "f.ts"))
+    return f"{before} OR {' < '.join(buckets)}"
 
 
 def facts(engine: Engine, table: str, window: Window, ids: Sequence[int]) -> Query:

@@ -12,14 +12,30 @@ import pyarrow as pa
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
 from pgiostat.analysis.rank import Totals
-from pgiostat.analysis.server_reads import MEASURED, ServerReads, coverage, known_sum
+from pgiostat.analysis.server_reads import (
+    EARLIER,
+    MEASURED,
+    ServerReads,
+    coverage,
+    known_sum,
+    settled_blocks,
+)
+from pgiostat.history.format.schema import READS
 from pgiostat.history.read.arrow import instants, matrix
 from pgiostat.history.read.windows import ServerSpan, Window
 from pgiostat.statistics.delta import LOST, Quality
 from pgiostat.statistics.names import Names
 from pgiostat.volume.device.interval import DeviceTotal
 
-__all__ = ["IntervalStats", "WindowTotals", "cause_of", "lost_in", "together", "totals_of"]
+__all__ = [
+    "IntervalStats",
+    "WindowTotals",
+    "cause_of",
+    "lost_in",
+    "reads_of_sample",
+    "together",
+    "totals_of",
+]
 
 _UNWATCHED = (Quality.OTHER_SERVER, Quality.BASELINE_LOST)
 _KNOWN = {"blocks": "known_blocks"}
@@ -67,8 +83,12 @@ class IntervalStats:
     @property
     def coverage(self) -> float | None:
         """What share of the server's reads statements explain, where both were counted."""
-        settled = replace(self.reads, blocks=self.server_blocks)
-        return coverage(self.statement_blocks, settled)
+        return coverage(self.statement_blocks, ServerReads(blocks=self.settled_blocks))
+
+    @property
+    def settled_blocks(self) -> int:
+        """The server's blocks of the window that are settled, where its count was whole."""
+        return settled_blocks(replace(self.reads, blocks=self.server_blocks)) or 0
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> "IntervalStats":
@@ -92,7 +112,7 @@ class IntervalStats:
             statement_blocks=total("statement_blocks"),
             server_blocks=total("server_blocks"),
             reads=ServerReads.total(
-                ServerReads(**{name: row[_KNOWN.get(name, name)] for name in MEASURED})
+                ServerReads(**{name: row[_KNOWN.get(name, name)] for name in (*MEASURED, *EARLIER)})
                 for row in rows
             ),
             unknown=total("unknown"),
@@ -147,6 +167,12 @@ class WindowTotals:
             if (counted := self.counted.get(server.server_id)) is not None:
                 found[server.label] = found.get(server.label, 0.0) + counted.seconds
         return found
+
+
+def reads_of_sample(row: Mapping[str, Any]) -> ServerReads:
+    """Return the server's own counts of a row of the table of samples."""
+    columns = {name: name for name in EARLIER} | dict(READS)
+    return ServerReads(**{name: row[column] for name, column in columns.items()})
 
 
 def lost_in(window: Window, rows: pa.Table) -> dict[str, float]:
@@ -211,6 +237,7 @@ def totals_of(
         server=server.label,
         server_id=server.server_id,
         dbid=sampled.dbid,
+        since=sampled.since,
     )
     if statements is not None:
         # Nested ones are the last.

@@ -12,6 +12,7 @@ SELECT
     CAST(SUM(COALESCE(f.server_blocks, 0)) AS BIGINT) AS server_blocks,
     CAST(SUM(COALESCE(f.server_blocks, f.statement_blocks)) AS BIGINT) AS known_blocks,
     {reads},
+    {earlier},
     CAST(SUM(f.unknown) AS BIGINT) AS unknown,
     CAST(SUM(f.own_us) AS BIGINT) AS own_us,
     CAST(SUM(COALESCE(f.lost_us, 0)) AS BIGINT) AS lost_us,

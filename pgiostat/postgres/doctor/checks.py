@@ -233,7 +233,7 @@ def _room(facts: Facts, there: Statements) -> Iterator[Finding]:
         count = format_counted(there.dealloc, "deallocation")
         reason = f"{count} {since}, each of 5 % of the entries"
         if hours >= 1:
-            reason = f"{format_count(rate)} deallocations per hour: {reason}"
+            reason = f"{format_counted(rate, 'deallocation')} per hour: {reason}"
         if there.entries < SPARE_ENTRIES * int(most):
             # A deallocation leaves 95 %: there has been none at this maximum.
             yield Finding(
@@ -277,7 +277,7 @@ def _privileges(facts: Facts) -> Finding:
     hidden = facts.statements.hidden if facts.statements else 0
     reason = f"statements of others are hidden from {facts.user}"
     if hidden:
-        reason += f": {format_count(hidden)} entries"
+        reason += f": {format_counted(hidden, 'entry')}"
     # Hidden statements cannot be distinguished, even if all settings are right.
     return Finding(
         "privileges", CheckState.ERROR if hidden else CheckState.WARNING, reason, grant(facts.user)
@@ -291,8 +291,8 @@ def _readable(there: Statements) -> Iterator[Finding]:
         yield Finding(
             "readable",
             CheckState.WARNING if few else CheckState.ERROR,
-            f"{format_count(there.unread_texts)} texts of {format_count(there.entries)} entries"
-            f" cannot be read: {there.unreadable}",
+            f"{format_counted(there.unread_texts, 'text')} of"
+            f" {format_counted(there.entries, 'entry')} cannot be read: {there.unreadable}",
             "connect to a database with encoding SQL_ASCII or UTF8",
         )
     elif there.unreadable:
@@ -374,7 +374,7 @@ def _kcache(facts: Facts) -> Finding:
 def _cost(there: Statements) -> Finding:
     share = there.read_ms / USUAL_INTERVAL_MS
     reason = (
-        f"{format_ms(there.read_ms)} for {format_count(there.entries)} entries:"
+        f"{format_ms(there.read_ms)} for {format_counted(there.entries, 'entry')}:"
         f" {format_share(share)} of a 10 s interval"
     )
     state = CheckState.OK if share < CHEAP_SHARE else CheckState.NOTE

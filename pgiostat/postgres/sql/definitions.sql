@@ -1,4 +1,4 @@
--- Definitions of the columns, indexes and foreign keys of tables.
+-- Definitions of the columns, indexes and foreign keys of tables, and of what they are partitions.
 SELECT /* pgiostat */
     'index' AS kind,
     i.indexrelid::pg_catalog.int8 AS oid,
@@ -45,3 +45,21 @@ SELECT
 FROM pg_catalog.pg_class AS t
 WHERE t.oid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])
   AND t.relkind OPERATOR(pg_catalog.=) ANY ('{r,m}'::pg_catalog."char"[])
+UNION ALL
+SELECT
+    'partition',
+    p.oid::pg_catalog.int8,
+    c.oid::pg_catalog.int8,
+    pg_catalog.concat(pn.nspname, '.', p.relname),
+    pg_catalog.concat(rn.nspname, '.', r.relname),
+    r.oid::pg_catalog.text
+FROM pg_catalog.pg_class AS c
+CROSS JOIN LATERAL pg_catalog.pg_partition_ancestors(c.oid) AS a (relid)
+JOIN pg_catalog.pg_class AS p
+  ON p.oid OPERATOR(pg_catalog.=) a.relid::pg_catalog.oid AND p.relispartition
+JOIN pg_catalog.pg_namespace AS pn ON pn.oid OPERATOR(pg_catalog.=) p.relnamespace
+JOIN pg_catalog.pg_class AS r
+  ON r.oid OPERATOR(pg_catalog.=) pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid
+JOIN pg_catalog.pg_namespace AS rn ON rn.oid OPERATOR(pg_catalog.=) r.relnamespace
+WHERE c.relispartition
+  AND c.oid OPERATOR(pg_catalog.=) ANY (%(relids)s::pg_catalog.oid[])

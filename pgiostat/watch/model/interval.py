@@ -9,7 +9,7 @@ import numpy as np
 
 from pgiostat.analysis.notices import Notice, lost, notices
 from pgiostat.analysis.rank import Totals, rank_totals
-from pgiostat.analysis.server_reads import ServerReads, coverage, settled_blocks
+from pgiostat.analysis.server_reads import ServerReads, coverage
 from pgiostat.errors import PgiostatError
 from pgiostat.postgres.activity import Running
 from pgiostat.statistics.delta import Delta, Quality
@@ -73,12 +73,12 @@ class SeekContext:
 class Interval:
     """An interval, or why there is none.
 
-    counted: None for a first snapshot or after an error.  coverage: blocks of statements and of the
-    server, both in full.  io: None where there is no pg_stat_io.  load: the load on a volume.
-    reading: the snapshot at its end; None in a replay.  before: the intervals before it, where the
-    user seeks in a history.  bases: the basis of statements (userid, dbid, queryid), where it is
-    not the previous snapshot.  disk: the reads of the server's device; None if not measured.
-    tables: what is new of tables and indexes; None if they are not read.
+    counted: None for a first snapshot or after an error.  statement_blocks, reads: blocks of
+    statements and the server's own counts, both in full.  io: None where there is no pg_stat_io.
+    load: the load on a volume.  snapshot: that at its end; None in a replay.  before: the intervals
+    before it, where the user seeks in a history.  bases: the basis of statements (userid, dbid,
+    queryid), where it is not the previous snapshot.  disk: the reads of the server's device; None
+    if not measured.  tables: what is new of tables and indexes; None if they are not read.
     """
 
     who: Who | None = None
@@ -87,7 +87,7 @@ class Interval:
     qualities: tuple[Quality, ...] = ()
     counted: Totals | None = None
     statement_blocks: int = 0
-    settled_blocks: int | None = None
+    reads: ServerReads = field(default_factory=ServerReads)
     io: tuple[IoRow, ...] | None = None
     notices: tuple[Notice, ...] = ()
     running: tuple[Running, ...] = ()
@@ -109,7 +109,7 @@ class Interval:
     @property
     def coverage(self) -> float | None:
         """Share of the server's settled reads in it that statements explain."""
-        return coverage(self.statement_blocks, ServerReads(self.settled_blocks))
+        return coverage(self.statement_blocks, self.reads)
 
 
 def interval_of(
@@ -141,7 +141,7 @@ def interval_of(
         delta.qualities,
         counted,
         statement_blocks=delta.statement_blocks,
-        settled_blocks=settled_blocks(counted.reads),
+        reads=counted.reads,
         io=_io(delta),
         notices=tuple(notices(delta, ranking, coverage=coverage, texts_error=result.texts_error)),
         running=result.running,

@@ -96,7 +96,8 @@ def together(a: Totals, b: Totals) -> Totals:
     return replace(
         b,
         seconds=a.seconds + b.seconds,
-        reads=ServerReads.total((a.reads, b.reads)),
+        since=a.since,
+        reads=ServerReads.total((a.reads, b.reads), a.since),
         recent=a.recent,
         database_blocks=sum_if_all_known((a.database_blocks, b.database_blocks)),
         absurd_times=a.absurd_times + b.absurd_times,

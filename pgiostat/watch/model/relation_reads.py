@@ -21,10 +21,12 @@ class RelationReads:
     Attributes:
         blocks: Blocks read of each table with its indexes and TOAST table, by its oid.
         by_statement: By the key of a statement's row: what it read of each table that it touches.
+        statements: Blocks that each of these statements read in all.
     """
 
     blocks: Mapping[int, int]
     by_statement: Mapping[RowKey, Mapping[int, AttributedReads]]
+    statements: Mapping[RowKey, int]
 
     def of_table(self, table: int) -> dict[RowKey, AttributedReads]:
         """Return what each statement read of a table."""
@@ -47,6 +49,12 @@ class RelationReads:
         """Return the share of a table's reads that statements explain, known or estimated."""
         whole = self.whole(table)
         return self._statements(table) / whole if whole else None
+
+    def of_statement(self, statement: RowKey) -> float | None:
+        """Return the share of a statement's reads that its tables explain; None if it read none."""
+        whole = self.statements.get(statement, 0)
+        found = sum(each.blocks for each in self.by_statement.get(statement, {}).values())
+        return min(found / whole, 1.0) if whole else None
 
     def _statements(self, table: int) -> float:
         """Return what statements read of a table."""
@@ -82,14 +90,18 @@ def relation_reads(counted: Totals, names: Names, by: By, dbname: str = "") -> R
             ids.append(key)
             statements.append((each, touched))
     found: dict[RowKey, dict[int, AttributedReads]] = {}
-    for key, reads in zip(ids, attribute(statements, blocks), strict=True):
-        of_row = found.setdefault(group_of(by, key, names), {})
+    whole: dict[RowKey, int] = {}
+    attributed = attribute(statements, blocks)
+    for key, (each, _), reads in zip(ids, statements, attributed, strict=True):
+        group = group_of(by, key, names)
+        whole[group] = whole.get(group, 0) + each
+        of_row = found.setdefault(group, {})
         for table, one in reads.items():
             before = of_row.get(table, AttributedReads(0.0, is_known=True))
             of_row[table] = AttributedReads(
                 before.blocks + one.blocks, before.is_known and one.is_known
             )
-    return RelationReads(blocks, found)
+    return RelationReads(blocks, found, whole)
 
 
 def _tables(known: Statement) -> frozenset[str]:

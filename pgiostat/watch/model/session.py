@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pgiostat.analysis.cost import FIELDS, blocks_of
+from pgiostat.analysis.covered_reads import CoveredReads
 from pgiostat.analysis.rank import By, EvictedTotals, Totals, group_of
-from pgiostat.analysis.server_reads import PerBlock, ServerReads, coverage
+from pgiostat.analysis.server_reads import PerBlock
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.names import HIDDEN, UNREAD, UNREADABLE, Names, StatementKey
 from pgiostat.statistics.snapshot import Snapshot
@@ -82,8 +83,7 @@ class WatchSession:
     _gone_relations: RunningTotals[tuple[int | None, str]] = field(default_factory=RunningTotals)
     _io: dict[tuple[str, str, str], IoRow] = field(default_factory=dict)
     _whole: Totals | None = None
-    _statement_blocks: int = 0
-    _settled_blocks: int = 0
+    _covered: CoveredReads = field(default_factory=CoveredReads)
     _disk: DiskReads | None = None
     _history_wanted: dict[bool, Totals] = field(default_factory=dict)
     _recent_wanted: RecentReads = field(default_factory=RecentReads)
@@ -95,7 +95,7 @@ class WatchSession:
     @property
     def coverage(self) -> float | None:
         """Share of the server's reads that statements explain, since the baseline."""
-        return coverage(self._statement_blocks, ServerReads(self._settled_blocks))
+        return self._covered.coverage
 
     @property
     def per_block(self) -> PerBlock:
@@ -115,7 +115,7 @@ class WatchSession:
             Counter(),
             RunningTotals(),
         )
-        self._whole, self._statement_blocks, self._settled_blocks = None, 0, 0
+        self._whole, self._covered = None, CoveredReads()
         self._disk = None
         self.tables = self.tables.from_here()
         self.qualities = ()
@@ -130,7 +130,7 @@ class WatchSession:
             self._go_on_from(interval.before)
         self.trouble, self.latest = None, interval
         if interval.tables is not None:
-            self.tables = self.tables.after(interval.tables)
+            self.tables = self.tables.after(interval.tables, interval.counted)
         if interval.counted is None:
             return
         self.shown += 1
@@ -165,9 +165,7 @@ class WatchSession:
         )
         self._relations.add(counted.relations, counted.relation_amounts, counted.relation_uncertain)
         self._whole = counted if self._whole is None else together(self._whole, counted)
-        if interval.settled_blocks is not None:
-            self._statement_blocks += interval.statement_blocks
-            self._settled_blocks += interval.settled_blocks
+        self._covered.add(interval.statement_blocks, interval.reads, interval.since)
         if interval.disk is not None:
             self._disk = interval.disk if self._disk is None else self._disk + interval.disk
         for row in interval.io or ():
@@ -190,11 +188,10 @@ class WatchSession:
         return counted
 
     def counted_tables(self, *, whole: bool) -> Totals | None:
-        """Return what tables counted over the last seconds, or all since the baseline."""
-        if whole:
-            return self.counted(whole=True)
+        """Return what tables counted over their last intervals, or since the baseline."""
         self._recent_wanted = self.recent
-        return self.recent.of_tables
+        counted = self.counted(whole=True) if whole else self.recent.of_tables
+        return self.tables.counted(counted, whole=whole)
 
     def _since_baseline(self) -> Totals | None:
         if self._whole is None:
@@ -232,7 +229,7 @@ class WatchSession:
         relids = chain(self._relations.keys, *(each.relations for each in wanted))
         tables = (owner for owner, _ in self._gone_relations.keys if owner is not None)
         statements = {(userid, dbid, qid) for userid, dbid, qid in ids if qid is not None}
-        return statements, {*relids, *tables}
+        return statements, {*relids, *tables, *self.tables.relids}
 
     def _forget(self, snapshot: Snapshot) -> None:
         """Tell most of what has gone from the server apart no more, but by what shares are of."""

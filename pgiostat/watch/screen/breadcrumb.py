@@ -5,7 +5,7 @@ from rich.cells import cell_len
 from pgiostat.escape import terminal
 from pgiostat.render.table import Line, cut
 from pgiostat.render.text import one_line
-from pgiostat.units import format_count, format_share
+from pgiostat.units import format_count, format_counted, format_share
 from pgiostat.watch.screen.frozen import SessionView
 from pgiostat.watch.screen.header_line import Piece, fitted
 from pgiostat.watch.screen.table import ScreenTable
@@ -21,7 +21,10 @@ def place_lines(
     """Return the path or the filter, and the time of tables: it is not that of the heading."""
     lines = [_where(state, table, width)] if state.path or state.filter else []
     if state.is_of_tables:
-        times = times_of(session.recent.seconds, table.figures, whole=state.whole)
+        is_shared = any(row.read_of is not None for row in table.rows)
+        times = times_of(
+            session.recent.seconds, table.figures, whole=state.whole, is_shared=is_shared
+        )
         lines.append([(cut(times, width), "dim")])
     return lines
 
@@ -29,10 +32,11 @@ def place_lines(
 def _where(state: ViewState, table: ScreenTable, width: int) -> Line:
     """Return what was gone into, and what is filtered."""
     kept = sum(row.part is None for row in table.rows)
-    what = "tables" if state.view is View.RELATION else "rows"
-    rows = f"{format_count(kept)} of {format_count(kept + table.hidden)} {what}"
+    what = "table" if state.view is View.RELATION else "row"
+    rows = f"{format_count(kept)} of {format_counted(kept + table.hidden, what)}"
     if table.explained is not None:
-        rows = f"these statements explain {format_share(table.explained)} of its reads"
+        what = "tables" if state.view is View.RELATION else "statements"
+        rows = f"these {what} explain {format_share(table.explained)} of its reads"
     wanted = f"filter “{terminal(state.filter)}” " if state.filter else ""
     room = width - cell_len(wanted) - cell_len(rows) - 2
     steps = _steps(state, room)

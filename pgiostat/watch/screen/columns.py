@@ -9,6 +9,7 @@ from pgiostat.escape import terminal
 from pgiostat.render.column_format import Format, column_format
 from pgiostat.render.ledger import displayed
 from pgiostat.render.statement_names import (
+    database_sign,
     distinct,
     marks_of,
     need_column,
@@ -17,7 +18,14 @@ from pgiostat.render.statement_names import (
 )
 from pgiostat.render.table import Cell, Line, TableColumn, cut, lay
 from pgiostat.render.text import bar
-from pgiostat.units import format_await, format_bytes, format_count, format_ms, format_share
+from pgiostat.units import (
+    format_await,
+    format_bytes,
+    format_count,
+    format_ms,
+    format_rate,
+    format_share,
+)
 from pgiostat.watch.screen.rows import Measure, TableRow, shown_read
 from pgiostat.watch.screen.table import ScreenTable
 from pgiostat.watch.state import OF_STATEMENTS, View, ViewState
@@ -29,10 +37,11 @@ LEAST_BAR, MOST_BAR = 3, 10
 NARROW, BARRED, CATEGORISED, WORDED_BARRED, PLACED = 60, 70, 100, 120, 130
 """Widths from which a screen has whole headings, bars, categories and bars beside text, places."""
 LEAST_NAME, MOST_NAME, LEAST_QUERY = 14, 44, 20
-QUERY_SHARE, CATEGORISED_SHARE = 0.4, 0.26
+QUERY_SHARE, CATEGORISED_SHARE, NAME_SHARE = 0.4, 0.26, 0.375
 """Part of the width that a statement has at least; beside categories."""
 LONGEST_NARROW = 10
 LONGEST_CATEGORY = 24
+LEAST_DATABASE, LONGEST_DATABASE = len("database"), 16
 PLACE_WIDTH = 21
 READ_OF, READ_OF_WIDTH = "of table", 12
 ASCENDING, DESCENDING = "▴", "▾"
@@ -56,6 +65,7 @@ class _Layout:
     category: int
     with_read_of: bool
     with_place: bool
+    database: int = 0
 
     @classmethod
     def fitting(
@@ -74,16 +84,20 @@ class _Layout:
         taken = SHARE_WIDTH + 1 + drawn + (drawn > 0)
         taken += category + (category > 0) + with_place * (PLACE_WIDTH + 1)
         taken += with_read_of * (READ_OF_WIDTH + 1)
+        database = max(map(cell_len, _databases(rows)), default=0) * (width >= CATEGORISED)
+        database = min(max(database, LEAST_DATABASE), LONGEST_DATABASE) if database else 0
+        taken += database + (database > 0)
         longest = max([LEAST_NAME, len(HEADINGS.get(view, view)), *map(cell_len, _names(rows))])
         share = CATEGORISED_SHARE if category else QUERY_SHARE
-        most = max(int(width * share), LEAST_QUERY) if is_text else MOST_NAME
+        most = max(int(width * share), LEAST_QUERY) if is_text else _longest_name(width)
         room = width - taken - min(longest, most)
         chosen, room = _chosen(state, table, room, width)
         name = min(longest, most) + max(room, 0) if is_text else min(longest, most)
         name = max(name + min(room, 0), 8)
         if drawn and not is_text:
             drawn = min(drawn + max(room, 0), MOST_BAR)
-        return cls(state, tuple(chosen), width, name, drawn, category, with_read_of, with_place)
+        columns = tuple(chosen)
+        return cls(state, columns, width, name, drawn, category, with_read_of, with_place, database)
 
     def columns(self) -> Iterator[TableColumn]:
         view = self.state.view
@@ -99,6 +113,8 @@ class _Layout:
             yield TableColumn(heading, right=True, least=room, optional=True)
         if self.category:
             yield TableColumn("category", least=self.category, most=self.category)
+        if self.database:
+            yield TableColumn("database", least=self.database, most=self.database)
         if self.with_place:
             yield TableColumn("user@database", least=PLACE_WIDTH, most=PLACE_WIDTH)
 
@@ -133,6 +149,8 @@ class _Layout:
             yield (number(row.values[measure.name]) if there else ""), style
         if self.category:
             yield "" if row.is_part else _category(row), style
+        if self.database:
+            yield "" if row.is_part or row.of is None else database_sign(row.of), style
         if self.with_place:
             yield terminal(row.place), style
 
@@ -150,6 +168,16 @@ class _Layout:
 
 def _category(row: TableRow) -> str:
     return "" if row.of is None else terminal(shown_category(row.of))
+
+
+def _longest_name(width: int) -> int:
+    """Return the width of the longest names that are no texts: numbers need the rest."""
+    return MOST_NAME if width >= CATEGORISED else max(int(width * NAME_SHARE), LEAST_NAME)
+
+
+def _databases(rows: Sequence[TableRow]) -> list[str]:
+    """Return the databases of merged statements; nothing where all are of one."""
+    return ["" if row.of is None else database_sign(row.of) for row in rows]
 
 
 def _category_width(state: ViewState, rows: Sequence[TableRow]) -> int:
@@ -215,6 +243,7 @@ def _room(state: ViewState, measure: Measure, width: int) -> int:
 
 _WIDTHS: dict[Callable[[float | None], str], int] = {
     format_count: 8,
+    format_rate: 8,
     format_bytes: 9,
     format_ms: 8,
     format_await: 8,
@@ -230,7 +259,9 @@ def lay_out(
     layout = _Layout.fitting(state, table, rows, width)
     marks = [NO_MARKS if row.of is None or row.is_part else marks_of(row.of) for row in rows]
     places = [row.place for row in rows] if layout.with_place else []
-    named = zip(rows, distinct(_names(rows), marks, layout.name, places), strict=True)
+    signs = [] if layout.database else _databases(rows)
+    names = distinct(_names(rows), marks, layout.name, places, signs)
+    named = zip(rows, names, strict=True)
     share, numbers = layout.formats(rows)
     cells = [list(layout.cells(row, name, share, numbers)) for row, name in named]
     lines = lay(list(layout.columns()), cells, width)

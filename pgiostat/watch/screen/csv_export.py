@@ -1,6 +1,7 @@
 """The content of the screen as CSV."""
 
 import csv
+from datetime import datetime
 from io import StringIO
 
 from pgiostat.render.columns import METRICS
@@ -32,14 +33,10 @@ def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:
     writer.writerow([*EXPORTED, *names])
     sort = state.sort or "blocks_read"
     latest = session.latest or Interval()
-    since, seconds = latest.since, latest.seconds
-    if state.whole:
-        since, seconds = session.began, session.seconds
-    elif state.is_of_tables and session.recent.parts:
-        since, seconds = session.recent.since, session.recent.seconds
+    since, until, seconds = _time(state, table, session)
     leading = [
         timestamp(since),
-        timestamp(latest.until),
+        timestamp(until),
         seconds,
         latest.who.label if latest.who is not None else "",
         state.view.value,
@@ -55,3 +52,17 @@ def as_csv(state: ViewState, table: ScreenTable, session: SessionView) -> str:
         record = [*leading, part, row.name, row.category, *ids, row.share, *values]
         writer.writerow([cell(value) for value in record])
     return text.getvalue()
+
+
+def _time(
+    state: ViewState, table: ScreenTable, session: SessionView
+) -> tuple[datetime | None, datetime | None, float | None]:
+    """Return when the time of the table began and ended, and how long it is."""
+    latest, figures = session.latest or Interval(), table.figures
+    if figures is not None and figures.until is not None:
+        return figures.since, figures.until, figures.seconds
+    if state.whole:
+        return session.began, latest.until, session.seconds
+    if state.is_of_tables and session.recent.parts:
+        return session.recent.since, latest.until, session.recent.seconds
+    return latest.since, latest.until, latest.seconds

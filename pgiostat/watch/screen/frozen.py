@@ -74,8 +74,9 @@ class FrozenSession:
         return self.recent.total if is_recent and not whole else self._counted[whole]
 
     def counted_tables(self, *, whole: bool) -> Totals | None:
-        """Return what tables counted over the last seconds, or all since the baseline."""
-        return self._counted[True] if whole else self.recent.of_tables
+        """Return what tables counted over their last intervals, or since the baseline."""
+        counted = self._counted[True] if whole else self.recent.of_tables
+        return self.tables.counted(counted, whole=whole)
 
     def io(self, *, whole: bool) -> tuple[IoRow, ...] | None:
         """Return rows of pg_stat_io, None where there are none."""

@@ -1,5 +1,6 @@
 """The screen of a state, as lines: drawn from counts alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from math import ceil
@@ -31,6 +32,7 @@ from pgiostat.watch.screen.columns import lay_out
 from pgiostat.watch.screen.frozen import SessionView, coverage_of
 from pgiostat.watch.screen.header_line import Piece, fitted
 from pgiostat.watch.screen.notices import Posted, ReplayPosition, SideInfo
+from pgiostat.watch.screen.rows import TableRow
 from pgiostat.watch.screen.table import ScreenTable, io_cost, total_cost
 from pgiostat.watch.screen.top_lines import top_lines
 from pgiostat.watch.state import View, ViewState
@@ -87,8 +89,12 @@ def draw_screen(
         below = below[-1:]
         room = height - len(top) - 1 - len(below) - len(most) - len(running)
     room = max(room, 1)
-    begin = min(max(state.row - room + 1, 0), max(len(table.rows) - room, 0))
-    rows = table.rows[begin : begin + room]
+    begin, rows = _visible(state, table, room)
+    if len(rows) > LEAST_ROWS and len(below) > 1:
+        fewer = _visible(state, table, room - 1)
+        unseen = None if len(rows) == len(table.rows) else table.unseen(fewer[1])
+        if unseen is not None:
+            (begin, rows), room, below = fewer, room - 1, [unseen, *below]
     lines, measures = lay_out(state, table, [*rows, *below], width)
     headings, *drawn = lines
     chosen = state.row - begin
@@ -102,6 +108,12 @@ def draw_screen(
         if len(top) + 1 + number < len(every):
             places[len(top) + 1 + number] = begin + number
     return ScreenContent(tuple(every), tuple(places), len(top), measures)
+
+
+def _visible(state: ViewState, table: ScreenTable, room: int) -> tuple[int, Sequence[TableRow]]:
+    """Return the rows around the cursor for which there is room, and the place of the first."""
+    begin = min(max(state.row - room + 1, 0), max(len(table.rows) - room, 0))
+    return begin, table.rows[begin : begin + room]
 
 
 def _who(state: ViewState, session: SessionView, side: SideInfo, width: int) -> list[Line]:

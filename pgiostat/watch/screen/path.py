@@ -32,7 +32,8 @@ def touched(
         dbname: The connected database, of which tables are.
 
     Returns:
-        Rows by their keys, and the share of the table's reads that its statements explain.
+        Rows by their keys, and the share of the reads that they explain: of the table's by its
+        statements, or of the statement's by its tables.
     """
     drill = next((each for each in _steps(state) if _crosses(each, state.view)), None)
     if drill is None or counted is None:
@@ -46,7 +47,7 @@ def touched(
         }
         return Touched(rows), reads.explained(table)
     reads = relation_reads(counted, names, drill.view.by or By.FINGERPRINT, dbname)
-    return Touched(dict(_tables(reads, drill.key))), None
+    return Touched(dict(_tables(reads, drill.key))), reads.of_statement(drill.key)
 
 
 def _tables(reads: RelationReads, statement: RowKey) -> Iterator[tuple[RowKey, ReadOf]]:

@@ -31,17 +31,21 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class ReadOf:
-    """A statement's share of a table's reads; is_known: it is no estimate."""
+    """A statement's share of a table's reads.
+
+    is_known: it is no estimate; None for the rest, which is neither.
+    """
 
     share: float | None
-    is_known: bool
+    is_known: bool | None
 
 
 def shown_read(read: ReadOf | None) -> str:
     """Return a statement's share of a table's reads, and whether it is known."""
     if read is None:
         return ""
-    return f"{format_share(read.share)} {'known' if read.is_known else 'est.'}"
+    word = {True: " known", False: "  est.", None: " " * len(" known")}[read.is_known]
+    return f"{format_share(read.share)}{word}"
 
 
 @dataclass(frozen=True, slots=True)

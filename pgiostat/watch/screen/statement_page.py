@@ -44,7 +44,8 @@ class StatementDetails:
 
     head: the heading.  row: None if it did nothing.  basis: against what the row was counted; None
     for several intervals.  seconds, qualities, coverage: of what is shown, which is all since the
-    baseline if is_whole.  tables: those that it touches, and what these did.
+    baseline if is_whole.  tables: those that it touches, and what these did.  causes: sentences on
+    why it reads, as pgiostat why has them for one window.
     """
 
     head: list[Line]
@@ -56,6 +57,7 @@ class StatementDetails:
     coverage: float | None
     is_whole: bool = False
     tables: StatementTables = field(default_factory=StatementTables)
+    causes: tuple[str, ...] = ()
 
 
 PlanOf = Callable[[RankRow], StatementPlan | NoPlan]
@@ -94,7 +96,7 @@ class StatementPage(Screen[None]):
     """All that is known of a statement."""
 
     CSS = """
-    StatementPage #head { height: auto; }
+    StatementPage #head, StatementPage #causes { height: auto; }
     StatementPage #plots { height: 11; }
     StatementPage PlotextPlot { width: 1fr; }
     StatementPage #text { max-height: 8; }
@@ -117,6 +119,7 @@ class StatementPage(Screen[None]):
         self._judge = judge
         self._plots = (PlotextPlot(), PlotextPlot())
         self._head, self._counts = Static(id="head"), Static(id="numbers")
+        self._causes = Static(id="causes")
         self._plan_lines = Static(id="plan")
         self._plan: StatementPlan | NoPlan | None = None
 
@@ -128,6 +131,7 @@ class StatementPage(Screen[None]):
     def compose(self) -> ComposeResult:
         """Make the page."""
         yield self._head
+        yield self._causes
         with VerticalScroll():
             row = self._row
             shown = row.own_text or numbered(row.text) or row.name
@@ -156,6 +160,8 @@ class StatementPage(Screen[None]):
         known = self._now(self._row.key, self.app.size)
         past = known.past
         self._head.update(Group(*drawn(known.head)))
+        self._causes.update(Text("\n".join(map(terminal, known.causes)), "yellow"))
+        self._causes.display = bool(known.causes)
         self._counts.update(self._numbers(known, width))
         if self._plan is not None:
             self._plan_lines.update(Group(*_plan_drawn(self._plan, width - 2)))

@@ -30,6 +30,8 @@ from pgiostat.watch.state import RowKey
 __all__ = ["IndexLines", "StatementTables", "TableLines", "table_lines", "tables_of_statement"]
 
 MOST_TABLES, MOST_INDEXES = 6, 8
+NEARLY_ALL = 0.9995
+"""Shares from which a rest is not worth a word."""
 LEAST_NUMBER, LEAST_NAME = 8, 21
 INDENT = "  "
 UNKNOWN_DEAD = f"dead rows {UNKNOWN}"
@@ -53,6 +55,7 @@ class TableLines:
         name: With its schema.
         read: The statement's share of its reads.
         statements: How many entries name it and ran in this time, this one included.
+        explained: The share of its reads that these entries explain; None if nothing was read.
         activity: What it did; None if that is unknown.
         last_vacuum: When VACUUM or autovacuum last ended; None if neither is known to have run.
         last_analyze: The same of ANALYZE.
@@ -62,6 +65,7 @@ class TableLines:
     name: str
     read: ReadOf
     statements: int
+    explained: float | None
     activity: TableActivity | None
     last_vacuum: datetime | None
     last_analyze: datetime | None
@@ -73,13 +77,17 @@ class StatementTables:
     """The tables of a statement, those of which it read most first.
 
     Attributes:
-        tables: The tables.
+        tables: The tables, at most MOST_TABLES.
+        left: How many more there are.
+        explained: The share of the statement's reads that its tables explain; None if it read none.
         times: Over which time their numbers are.
         block_size: Bytes of a block.
         now: The end of the newest interval; None if there is none.
     """
 
     tables: tuple[TableLines, ...] = ()
+    left: int = 0
+    explained: float | None = None
     times: str = ""
     block_size: int = 0
     now: datetime | None = None
@@ -111,7 +119,7 @@ def tables_of_statement(
     reads = relation_reads(counted, names, By.STATEMENT, dbname)
     found = sorted(reads.by_statement.get(key, {}).items(), key=lambda each: -each[1].blocks)
     oids = [table for table, _ in found]
-    figures = counts.figures(oids, names, whole=whole)
+    figures = counts.figures(oids, names, whole=whole, block_size=counted.block_size)
     lines = []
     for table, each in found[:MOST_TABLES]:
         activity = None if figures is None else figures.tables.get(table)
@@ -121,14 +129,17 @@ def tables_of_statement(
                 names.shown_relation(table),
                 ReadOf(reads.share(table, each), each.is_known),
                 len(reads.of_table(table)),
+                reads.explained(table),
                 activity,
                 _last(newest.get("last_vacuum"), newest.get("last_autovacuum")),
                 _last(newest.get("last_analyze"), newest.get("last_autoanalyze")),
                 _indexes(table, counts, figures, names),
             )
         )
-    times = times_of(counted.seconds, figures, whole=whole)
-    return StatementTables(tuple(lines), times, counted.block_size, now)
+    times = times_of(counted.seconds, figures, whole=whole, is_shared=True)
+    left = max(len(found) - MOST_TABLES, 0)
+    explained = reads.of_statement(key)
+    return StatementTables(tuple(lines), left, explained, times, counted.block_size, now)
 
 
 def _indexes(
@@ -183,13 +194,23 @@ def table_lines(found: StatementTables, width: int) -> list[Line]:
             below.append(_paragraph(index.definition, 2, width))
         if len(table.indexes) > MOST_INDEXES:
             left = len(table.indexes) - MOST_INDEXES
-            below[-1] = [*below[-1], *_paragraph(f"and {left} more indexes", 1, width)]
+            words = "1 more index" if left == 1 else f"{left} more indexes"
+            below[-1] = [*below[-1], *_paragraph(f"and {words}", 1, width)]
     headings, *rows = lay(list(_columns(measures, _name_width(cells, width))), cells, width)
     lines = _paragraph(f"tables of the statement: {found.times}", 0, width)
     lines.append([(text, "bold") for text, _ in headings])
     for row, more in zip(rows, below, strict=True):
         lines += [row, *more]
-    return lines
+    return [*lines, *_paragraph(_rest(found), 0, width)]
+
+
+def _rest(found: StatementTables) -> str:
+    """Return what the tables above leave: further tables, and reads of the statement elsewhere."""
+    words = [f"and {format_counted(found.left, 'more table')}"] * (found.left > 0)
+    if found.explained is not None and found.explained < NEARLY_ALL:
+        share = format_share(1.0 - found.explained)
+        words.append(f"{share} of the statement's reads are of no table that its text names")
+    return "; ".join(words)
 
 
 def _name_width(cells: list[list[Cell]], width: int) -> int:
@@ -228,8 +249,8 @@ def _remarks(table: TableLines, now: datetime | None) -> str:
     others = table.statements - 1
     shared = "no other statement names it"
     if others:
-        entries = "1 other entry" if others == 1 else f"{format_count(others)} other entries"
-        shared = f"shared with {entries} of pg_stat_statements"
+        shared = f"shared with {format_counted(others, 'other entry')} of pg_stat_statements"
+    shared += _shares(table)
     if table.activity is None:
         return shared
     if others:
@@ -244,6 +265,17 @@ def _remarks(table: TableLines, now: datetime | None) -> str:
         f"analyze {_ago(table.last_analyze, now)}",
     ]
     return "; ".join(words)
+
+
+def _shares(table: TableLines) -> str:
+    """Return the shares of a table's reads that this statement does not have."""
+    own, explained = table.read.share, table.explained
+    if own is None or explained is None:
+        return ""
+    others, rest = max(explained - own, 0.0), 1.0 - explained
+    words = [f"{format_share(others)} of its reads"] * (table.statements > 1)
+    words += [f"{format_share(rest)} not explained"] * (rest > 1.0 - NEARLY_ALL)
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _ago(then: datetime | None, now: datetime | None) -> str:

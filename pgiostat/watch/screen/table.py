@@ -7,17 +7,25 @@ from operator import itemgetter
 
 from pgiostat.analysis.cost import FIELDS, ReadCost
 from pgiostat.analysis.ledger import total_of
-from pgiostat.analysis.rank import By, LazySequence, Ranking, RankRow, Totals, rank_totals
+from pgiostat.analysis.rank import (
+    By,
+    LazySequence,
+    Ranking,
+    RankRow,
+    Totals,
+    rank_totals,
+    with_databases,
+)
 from pgiostat.analysis.server_reads import PerBlock
-from pgiostat.render.columns import in_order, of_blocks
+from pgiostat.render.columns import in_order, is_of, of_blocks
 from pgiostat.render.ledger import account_lines
 from pgiostat.statistics.names import Names
 from pgiostat.units import format_await, format_bytes, per_second, us_to_milliseconds
 from pgiostat.watch.model.interval import IoRow
 from pgiostat.watch.model.table_counts import SessionTables, TableFigures
 from pgiostat.watch.screen.folding import SYSTEM_CATALOGS, folded, is_catalog, with_parts
-from pgiostat.watch.screen.path import belongs, touched, with_read
-from pgiostat.watch.screen.rows import Measure, TableRow, Value, Values, shown
+from pgiostat.watch.screen.path import Touched, belongs, touched, with_read
+from pgiostat.watch.screen.rows import Measure, ReadOf, TableRow, Value, Values, shown
 from pgiostat.watch.screen.table_columns import TableValues, with_table_measures
 from pgiostat.watch.state import RowKey, View, ViewState
 
@@ -29,8 +37,9 @@ class ScreenTable:
     """What a view shows: rows in order, and what is below them, which adds up with them.
 
     hidden: how many rows a filter or a path leaves out.  ranking: None for pg_stat_io.  explained:
-    share of the reads of the table that was gone into, which these statements explain.  figures:
-    what tables and indexes did; None in other views, and where nothing is known.
+    share of the reads of the table that was gone into, which these statements explain; or of a
+    statement, which its tables explain.  figures: what tables and indexes did; None in other views,
+    and where nothing is known.  hidden_blocks: what the rows read that are left out.
     """
 
     view: View
@@ -41,6 +50,30 @@ class ScreenTable:
     ranking: Ranking | None = None
     explained: float | None = None
     figures: TableFigures | None = None
+    hidden_blocks: int = 0
+
+    def unseen(self, visible: Sequence[TableRow]) -> TableRow | None:
+        """Return the rows without room on a screen as one that adds up with those visible.
+
+        Args:
+            visible: Rows of the table.
+
+        Returns:
+            None if all rows are visible, and of pg_stat_io.
+        """
+        with_parts = self.view is View.RELATION
+        every = len(self.rows) - (
+            sum(row.part is not None for row in self.rows) if with_parts else 0
+        )
+        top = [row for row in visible if row.part is None]
+        ranking = self.ranking
+        if ranking is None or every == len(top):
+            return None
+        own = 0 if ranking.own is None else ranking.own.cost.blocks
+        left = ranking.explained.blocks - own - self.hidden_blocks
+        left -= sum(int(row.values.get("blocks_read") or 0) for row in top)
+        name = f"({every - len(top)} not visible)"
+        return TableRow(name, ranking.share(left), of_blocks(ranking, left), is_part=True)
 
     @property
     def keys(self) -> Sequence[RowKey]:
@@ -112,6 +145,7 @@ def table_of(
     dbname: str = "",
     is_folded: bool = True,
     tables: SessionTables | None = None,
+    steps: Totals | None = None,
 ) -> ScreenTable:
     """Return the table of a view.
 
@@ -125,23 +159,26 @@ def table_of(
         dbname: The connected database.
         is_folded: Some rows stand for several, and tables have rows of their indexes.
         tables: What tables and indexes counted.
+        steps: What was counted by statement and by table, for a path from one to the other; None
+            if that is what is ranked.
     """
     if state.view is View.IO:
         return _io_table(state, io or (), 0.0 if counted is None else counted.seconds)
     by = state.view.by or By.CATEGORY
-    ranking = rank_totals([] if counted is None else [(counted, names)], by=by)
+    ranking = _ranked(counted, names, by)
     figures = None
     make: Callable[[RankRow], TableRow] = shown
-    if by is By.RELATION and tables is not None:
+    if by is By.RELATION and tables is not None and counted is not None:
         owners = [int(row.key[0]) for row in ranking.rows if row.key[0].isdecimal()]
-        figures = tables.figures(owners, names, whole=state.whole)
+        size = counted.block_size
+        figures = tables.figures(owners, names, whole=state.whole, block_size=size)
         if figures is not None:
             make = partial(_shown_table, figures=figures)
     rows: Sequence[TableRow] = LazySequence(len(ranking.rows), lambda n: make(ranking.rows[n]))
     others: list[TableRow] = []
-    explained = None
+    explained, touch = None, None
     if state.path or state.filter:
-        touch, explained = touched(state, counted, names, dbname)
+        touch, explained = touched(state, steps or counted, names, dbname)
         kept: list[TableRow] = []
         for row in rows:
             is_shown = belongs(row, state, touch) and _matches(row, state.filter)
@@ -155,11 +192,21 @@ def table_of(
         rows = rows[: state.top]
     if is_folded and state.view is View.RELATION and counted is not None:
         rows = with_parts(rows, counted, names, ranking, figures)
-    below = (*_others(ranking, others), *_below(ranking))
+    below = (*_others(ranking, others, touch), *_unexplained(state, explained), *_below(ranking))
     measures = _measures(ranking, per_block)
     if figures is not None:
         measures = with_table_measures(measures)
-    return ScreenTable(state.view, measures, rows, below, len(others), ranking, explained, figures)
+    hidden = sum(row.of.cost.blocks for row in others if row.of is not None)
+    return ScreenTable(
+        state.view, measures, rows, below, len(others), ranking, explained, figures, hidden
+    )
+
+
+def _ranked(counted: Totals | None, names: Names, by: By) -> Ranking:
+    """Return the ranking of a view; merged statements have their databases."""
+    parts = [] if counted is None else [(counted, names)]
+    ranking = rank_totals(parts, by=by)
+    return with_databases(ranking, parts) if by is By.FINGERPRINT else ranking
 
 
 def _shown_table(row: RankRow, figures: TableFigures) -> TableRow:
@@ -180,18 +227,29 @@ def _measures(ranking: Ranking, per_block: PerBlock | None) -> tuple[Measure, ..
             not m.heading or m.repeats(each),
         )
         for m in in_order(each, ranking.by)
-        if m.known(ranking.explained) and not (m.called and ranking.by is By.RELATION)
+        if m.known(ranking.explained) and is_of(m, ranking.by)
     )
 
 
-def _others(ranking: Ranking, hidden: Sequence[TableRow]) -> list[TableRow]:
+def _others(ranking: Ranking, hidden: Sequence[TableRow], touch: Touched | None) -> list[TableRow]:
     """Return the rows that a filter or a path leaves out, as one that adds up with those shown."""
     costs = [row.of.cost for row in hidden if row.of is not None]
     if not costs:
         return []
     cost = costs[0].with_all(costs[1:])
     name = f"({len(costs)} not shown)"
-    return [TableRow(name, ranking.share(cost.blocks), Values(cost), is_part=True)]
+    reads = [touch.rows[row.key].share or 0.0 for row in hidden if touch and row.key in touch.rows]
+    read_of = ReadOf(sum(reads), is_known=None) if reads else None
+    share = ranking.share(cost.blocks)
+    return [TableRow(name, share, Values(cost), is_part=True, read_of=read_of)]
+
+
+def _unexplained(state: ViewState, explained: float | None) -> list[TableRow]:
+    """Return the reads of a table that none of its statements explains, if there are any."""
+    if state.view is View.RELATION or explained is None or explained >= 1.0:
+        return []
+    rest = ReadOf(1.0 - explained, is_known=None)
+    return [TableRow("not explained", None, {}, is_part=True, read_of=rest, has_share=False)]
 
 
 def _below(ranking: Ranking) -> list[TableRow]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pgiostat.analysis.cost import ReadCost
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.units import (
-    blocks_to_bytes,
     format_bytes,
     format_count,
     format_duration,
+    format_rate,
     format_share,
 )
 from pgiostat.watch.model.table_counts import TableFigures
@@ -35,26 +35,28 @@ Part = TableActivity | IndexActivity | None
 class _Figure:
     """A number of a table with its indexes, of its heap alone, and of an index.
 
-    None where a row has no such number. is_pages: it is in blocks, and shown in bytes.
+    None where a row has no such number.
     """
 
     measure: Measure
     of_table: OfTable
     of_heap: OfTable | None = None
     of_index: OfIndex | None = None
-    is_pages: bool = False
 
 
 _STALE = "as of the last VACUUM, ANALYZE or index build"
 _FIGURES = (
     _Figure(
-        Measure("seq_scans_per_s", "seq/s", "sequential scans per second"),
+        Measure("seq_scans_per_s", "seq/s", "sequential scans per second", format_rate),
         lambda t: t.seq_scans_per_s,
         lambda t: t.seq_scans_per_s,
     ),
     _Figure(
         Measure(
-            "idx_scans_per_s", "idx/s", "index scans per second: descents, several in one statement"
+            "idx_scans_per_s",
+            "idx/s",
+            "index scans per second: descents, several in one statement",
+            format_rate,
         ),
         lambda t: t.idx_scans_per_s,
         of_index=lambda i: i.scans_per_s,
@@ -70,11 +72,15 @@ _FIGURES = (
         lambda i: i.rows_per_scan,
     ),
     _Figure(
-        Measure("size_bytes", "size", f"size with indexes and TOAST, {_STALE}", format_bytes),
-        lambda t: t.total_pages,
-        lambda t: t.relpages,
-        lambda i: i.relpages,
-        is_pages=True,
+        Measure(
+            "size_bytes",
+            "size",
+            f"size of the table without indexes and TOAST, or of the index, {_STALE}",
+            format_bytes,
+        ),
+        lambda t: t.size_bytes,
+        lambda t: t.size_bytes,
+        lambda i: i.size_bytes,
     ),
     _Figure(
         Measure(
@@ -134,11 +140,11 @@ def with_table_measures(measures: Sequence[Measure]) -> tuple[Measure, ...]:
 class TableValues(Values):
     """The numbers of a table, its heap or an index, each computed on demand."""
 
-    __slots__ = ("_is_heap", "_part", "_size")
+    __slots__ = ("_is_heap", "_part")
 
     def __init__(self, cost: ReadCost, part: Part, *, is_heap: bool = False) -> None:
         super().__init__(cost)
-        self._part, self._is_heap, self._size = part, is_heap, cost.block_size
+        self._part, self._is_heap = part, is_heap
 
     def __getitem__(self, name: str) -> Value:
         figure = _BY_NAME.get(name)
@@ -147,17 +153,14 @@ class TableValues(Values):
         part = self._part
         if part is None:
             return None
-        value: Value
         if isinstance(part, IndexActivity):
             if figure.of_index is None:
                 raise KeyError(name)
-            value = figure.of_index(part)
-        else:
-            read = figure.of_heap if self._is_heap else figure.of_table
-            if read is None:
-                raise KeyError(name)
-            value = read(part)
-        return blocks_to_bytes(int(value), self._size) if figure.is_pages and value else value
+            return figure.of_index(part)
+        read = figure.of_heap if self._is_heap else figure.of_table
+        if read is None:
+            raise KeyError(name)
+        return read(part)
 
     def __iter__(self) -> Iterator[str]:
         yield from super().__iter__()
@@ -185,18 +188,23 @@ class FoldValues(Values):
         return sum(known) if known else None
 
 
-def times_of(seconds: float, figures: TableFigures | None, *, whole: bool) -> str:
-    """Return over which time the reads are, and over which one scans, rows and sizes.
+def times_of(
+    seconds: float, figures: TableFigures | None, *, whole: bool, is_shared: bool = False
+) -> str:
+    """Return over which time the numbers of tables are.
 
     Args:
-        seconds: Length of the time of the reads.
+        seconds: Length of the time of the reads, if tables and indexes have no time of their own.
         figures: What tables and indexes did; None if they are not read.
         whole: All since the baseline.
+        is_shared: Whether shares of the reads of tables are shown, which are of statements.
     """
-    words = "since the baseline" if whole else f"of the last {format_duration(seconds)}"
+    reads = "since the baseline" if whole else f"of the last {format_duration(seconds)}"
     if figures is None:
-        return f"reads {words}"
+        return f"reads {reads}"
     if figures.seconds is None or figures.until is None:
-        return f"reads {words}; scans and rows after the next read of the tables"
+        return f"reads {reads}; scans and rows after the next read of the tables"
+    since = " since the baseline," if whole else ""
     over = f"over {format_duration(figures.seconds)} until {figures.until:%H:%M:%SZ}"
-    return f"reads {words}; scans and rows {over}"
+    shares = f"; shares {reads}" if is_shared else ""
+    return f"reads, scans and rows{since} {over}{shares}"

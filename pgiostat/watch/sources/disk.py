@@ -1,11 +1,11 @@
 """The device of a server beside its intervals: measured now, or from a history."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial, reduce
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pgiostat.analysis.server_reads import ServerReads, reads_of, settled_blocks
 from pgiostat.statistics.delta import Delta
@@ -129,13 +129,19 @@ class RecordedDisk:
 
     Args:
         intervals: Those of the device.
-        samples: The server's own counts of each interval, as a history has them.
+        samples: Rows of each interval, as a history has them.
+        reads_of: Returns the server's own counts of a row.
     """
 
-    def __init__(self, intervals: Iterable[DeviceInterval], samples: "pa.Table") -> None:
+    def __init__(
+        self,
+        intervals: Iterable[DeviceInterval],
+        samples: "pa.Table",
+        reads_of: Callable[[Mapping[str, Any]], ServerReads],
+    ) -> None:
         self._intervals = sorted(intervals, key=lambda each: each.begin)
         self._begins = [each.begin for each in self._intervals]
-        self._samples = samples
+        self._samples, self._reads_of = samples, reads_of
 
     def at(self, place: int, block_size: int) -> DiskReads | None:
         """Return its reads in an interval of the server; None if they were not measured."""
@@ -144,8 +150,8 @@ class RecordedDisk:
         row = self._samples.slice(place, 1).to_pylist()[0]
         since = row["ts"]
         until = since + timedelta(microseconds=row["dur_us"])
-        reads = ServerReads(row["server_blocks"], in_transit_blocks=row["in_transit_blocks"])
-        read = server_bytes(settled_blocks(reads), row["statement_blocks"], block_size)
+        settled = settled_blocks(self._reads_of(row))
+        read = server_bytes(settled, row["statement_blocks"], block_size)
         return disk_reads(self._around(since, until), since, until, read)
 
     def between(self, first: int, last: int, block_size: int) -> DiskReads | None:

@@ -1,14 +1,16 @@
 """Tables and indexes of a replayed history: their own intervals beside those of statements."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from pgiostat.analysis.rank import By, Totals
 from pgiostat.history.format.schema import RELATION_STATS
 from pgiostat.history.read import plan
 from pgiostat.history.read.arrow import instants
@@ -55,11 +57,19 @@ class RecordedTables:
         history: The history; one without counters of tables is as good.
         window: What is replayed.
         servers: The ids of its server.
+        starts: When each interval of statements began.
     """
 
-    def __init__(self, history: History, window: Window, servers: Sequence[int]) -> None:
+    def __init__(
+        self,
+        history: History,
+        window: Window,
+        servers: Sequence[int],
+        starts: Sequence[datetime],
+    ) -> None:
         self._history = history
         self._label = window.label
+        self._starts = starts
         earlier = Window(window.since - LONGEST, window.until, window.label)
         spans = {
             _Span(begin + timedelta(microseconds=length), begin, server, dbid)
@@ -85,11 +95,29 @@ class RecordedTables:
         return TableNews(one, None, self._defined(until, server))
 
     def counts(self, base: datetime, at: datetime, server: int, dbid: int) -> SessionTables:
-        """Return what is known of tables at an instant, with a baseline before it."""
+        """Return what is known of tables at an instant, with a baseline before it.
+
+        Args:
+            base: The baseline.
+            at: The instant.
+            server: The server's id.
+            dbid: The connected database.
+        """
         counts = SessionTables()
         for span in [*self._ended(base, at, server, dbid)][-MOST_ADDED:]:
             counts = counts.after(TableNews(self._read(span)))
-        return counts
+            if span.begin < base - SLACK:
+                counts = counts.from_here()
+        return counts.with_server(partial(self._server_reads, server), at)
+
+    def _server_reads(self, server: int, since: datetime, until: datetime) -> Totals | None:
+        """Return what a server counted from one read of tables to another; None if nothing."""
+        # Tables are read after the snapshot with which an interval begins.
+        first, last = (bisect_left(self._starts, each - SLACK) for each in (since, until))
+        if first >= last or last >= len(self._starts):
+            return None
+        window = Window(self._starts[first], self._starts[last], self._label)
+        return self._history.totals(window, By.RELATION).counted.get(server)
 
     def _ended(self, since: datetime, until: datetime, server: int, dbid: int) -> Iterator[_Span]:
         for span in self._spans:

@@ -1,12 +1,11 @@
 """The replay source: a history, interval by interval, on the same screen."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from threading import Condition, Event
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +13,11 @@ import pyarrow as pa
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.notices import happened
 from pgiostat.analysis.rank import By, Totals
-from pgiostat.analysis.server_reads import ServerReads, known_sum, settled_blocks
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.errors import ExitStatus, PgiostatError
 from pgiostat.history.read.arrow import instants
 from pgiostat.history.read.history import History
+from pgiostat.history.read.window_totals import reads_of_sample
 from pgiostat.history.read.windows import Window
 from pgiostat.statistics.columnar import Counts
 from pgiostat.statistics.delta import Quality
@@ -75,8 +75,11 @@ class ReplaySource:
         self._starts = instants(rows["ts"])
         self._rows = rows
         devices = history.device(replace(window, since=window.since - LONGEST))
-        self._disk = RecordedDisk(chain.from_iterable(devices.values()), rows)
-        self._tables = RecordedTables(history, window, [server.server_id for server in servers])
+        devices_of = chain.from_iterable(devices.values())
+        self._disk = RecordedDisk(devices_of, rows, reads_of_sample)
+        self._tables = RecordedTables(
+            history, window, [server.server_id for server in servers], self._starts
+        )
         self._describe = describe
         self._changes = sorted(
             {since for columns in history.named().values() for since, _, _ in columns[1:]}
@@ -196,14 +199,13 @@ class ReplaySource:
         counted = _counted(self._history, window, self._server_ids[last])
         words = [word for row in rows for word in row["qualities"].split(", ")]
         known = [row for row in rows if row["server_blocks"] is not None]
-        settled = known_sum(map(_settled, known))
         return Interval(
             since=window.since,
             until=window.until,
             qualities=_known(words),
             counted=counted,
             statement_blocks=sum(row["statement_blocks"] for row in known),
-            settled_blocks=settled,
+            reads=ServerReads.total(map(reads_of_sample, known), window.since),
             io=_io_rows(
                 self._history.facts("io", window, [self._server_ids[last]]), counted.block_size
             ),
@@ -237,7 +239,7 @@ class ReplaySource:
                 until=begin + timedelta(seconds=seconds),
                 counted=counted,
                 statement_blocks=self._rows["statement_blocks"][place].as_py(),
-                settled_blocks=_settled(self._rows.slice(place, 1).to_pylist()[0]),
+                reads=reads_of_sample(self._rows.slice(place, 1).to_pylist()[0]),
             )
 
     def _interval_at(self, place: int) -> Interval:
@@ -256,7 +258,7 @@ class ReplaySource:
             qualities,
             counted,
             statement_blocks=row["statement_blocks"],
-            settled_blocks=settled_blocks(counted.reads),
+            reads=counted.reads,
             io=_io_rows(
                 self._history.facts("io", window, [self._server_ids[place]]), counted.block_size
             ),
@@ -337,13 +339,6 @@ def _io_rows(rows: pa.Table, block_size: int) -> tuple[IoRow, ...] | None:
 def _known(words: Iterable[str]) -> tuple[Quality, ...]:
     """Return the qualities that words name, each once; a later version may know more."""
     return tuple(Quality(word) for word in dict.fromkeys(words) if word in _QUALITIES)
-
-
-def _settled(row: Mapping[str, Any]) -> int | None:
-    """Return the server's blocks of a row of sample without those in transit."""
-    return settled_blocks(
-        ServerReads(row["server_blocks"], in_transit_blocks=row["in_transit_blocks"])
-    )
 
 
 def _rates_of(rows: pa.Table) -> Counts:

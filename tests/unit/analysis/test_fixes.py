@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pgiostat.analysis.fixes import Fix, FixKind, Grounds, Prediction, fixes
-from pgiostat.analysis.fixes.btree import BTree, b_tree, pages_of_scattered
+from pgiostat.analysis.fixes.btree import BTree, b_tree
 from pgiostat.analysis.fixes.index_choice import serving_index, wanted_index
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.analysis.why.access import Column, TableAccess
@@ -90,7 +90,7 @@ def test_scattered_rows_have_an_index_an_order_and_a_table_of_their_answers() ->
         FixKind.CREATE_INDEX,
         "an index on t (client, version)",
         ("CREATE INDEX CONCURRENTLY ON public.t (client, version);",),
-        Prediction(3.0, 4.0, 4.0, Grounds.INDEX),
+        Prediction(3.0, 4.0, 5.0, Grounds.INDEX),
         size_bytes=9453568,
         columns=("client", "version"),
         table="t",
@@ -109,7 +109,7 @@ def test_scattered_rows_have_an_index_an_order_and_a_table_of_their_answers() ->
             " WITH (fillfactor = 70);"
         ),
     )
-    assert summary.prediction == Prediction(1.0, 2.0, 3.0, Grounds.INDEX)  # 300 clients
+    assert summary.prediction == Prediction(2.0, 3.0, 4.0, Grounds.INDEX)  # 300 clients
 
 
 def test_updates_of_a_column_of_the_index_are_a_cost() -> None:
@@ -128,6 +128,8 @@ def test_updates_of_a_column_of_the_index_are_a_cost() -> None:
         Cause.SCATTERED_ROWS, evidence(table(after=written, updated=frozenset({"pad"})))
     )
     assert index.costs == ("writes to t make 2.0 entries of it per second",)
+    # The row of the highest value may not be visible to all.
+    assert index.prediction == Prediction(3.0, 5.0, 6.0, Grounds.INDEX)
 
 
 def test_a_dropped_index_is_made_again_as_it_was() -> None:
@@ -160,7 +162,7 @@ def test_rows_whose_place_is_not_known_have_a_range_and_no_point() -> None:
     assert fix.statements == ("CREATE INDEX CONCURRENTLY ON public.t (client);",)
     assert fix.prediction is not None
     assert fix.prediction.point is None
-    assert (fix.prediction.low, fix.prediction.high) == pytest.approx((8.14, 201.92), abs=0.01)
+    assert (fix.prediction.low, fix.prediction.high) == pytest.approx((8.14, 204.54), abs=0.01)
     counted = replace(rows, is_reduced=True)
     (fix,) = proposed(Cause.SEQUENTIAL_SCAN, evidence(replace(of, accesses=(counted,)), after=7500))
     assert (fix.prediction, fix.unpredicted) == (
@@ -312,5 +314,3 @@ def test_the_shape_of_a_b_tree() -> None:
     assert (pair, pair.height, pair.pages) == (BTree(230, 203, 262), 3, 234)
     carried = b_tree(60_000, [Column("k", "integer")], [Column("n", "integer")])
     assert (carried, carried.height) == (BTree(164, 203, 366), 2)
-    assert pages_of_scattered(999, 7500) == pytest.approx(935.4, abs=0.05)
-    assert pages_of_scattered(10, 1) == 1

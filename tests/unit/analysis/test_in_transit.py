@@ -3,15 +3,16 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.in_transit import InTransit, Settlement
-from pgiostat.analysis.ledger import LedgerLine, reconcile
+from pgiostat.analysis.ledger import LedgerLine, reconcile, total_of
 from pgiostat.analysis.server_reads import ServerReads, reads_of
-from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.delta import Delta, Earlier
 from pgiostat.statistics.difference import diff
 from tests.support.readings import WITHOUT_TOPLEVEL, at, reading, settings
 
@@ -32,9 +33,8 @@ def settled(
     """
     state = InTransit()
     for number, (explained, blocks) in enumerate(intervals):
-        reads = replace(
-            ServerReads(blocks=blocks, autovacuum_blocks=0), **(counts or {}).get(number, {})
-        )
+        more: dict[str, Any] = dict((counts or {}).get(number, {}))
+        reads = replace(ServerReads(blocks=blocks, autovacuum_blocks=0), **more)
         age = (transactions or {}).get(number, 0.0)
         left = blocks - explained
         state, found = state.note(seconds, age, explained, reads).settle(left)
@@ -249,8 +249,8 @@ def test_an_interval_gets_its_settlement() -> None:
         30,
         0,
         {
-            "failures": None, "evictions": 0, "utility_untracked": 0, "held_cursors": None,
-            "blocks_added": 0,
+            "rollbacks": 0, "failures": None, "evictions": 0, "utility_untracked": 0,
+            "held_cursors": None, "blocks_added": 0,
         },
     )  # fmt: skip
     assert found is not None
@@ -276,7 +276,7 @@ def test_the_age_of_a_transaction_is_that_at_the_end_of_an_interval() -> None:
     held = delta(0, 100, 0)
     markers = replace(held.newer.markers, oldest_transaction=at(-400))
     old = replace(held, newer=replace(held.newer, markers=markers))
-    noted = InTransit().note(10.0, 420.0, 100, reads_of(old))
+    noted = InTransit().note(10.0, 420.0, 100, reads_of(old), (at(10), at(20)))
     assert InTransit().advance(old) == noted.settle(-100)
     assert InTransit().advance(held) != noted.settle(-100)
 
@@ -296,3 +296,104 @@ def test_ticks_add_up_to_their_window() -> None:
             ticks[line.account] = ticks.get(line.account, 0) + line.blocks
     window = reconcile(sum(explained for explained, _ in load), ServerReads.total(parts))
     assert {line.account: line.blocks for line in window} == ticks
+
+
+def settlements(
+    load: Sequence[tuple[int, int]], counts: dict[int, dict[str, int]] | None = None
+) -> list[Settlement]:
+    """Return the settlements of intervals of a second each, the first of which begins at 0."""
+    state, found = InTransit(), []
+    for number, (explained, blocks) in enumerate(load):
+        more: dict[str, Any] = dict((counts or {}).get(number, {}))
+        reads = replace(ServerReads(blocks=blocks, autovacuum_blocks=0), **more)
+        times = (at(number), at(number + 1))
+        state, settlement = state.note(1.0, 0.0, explained, reads, times).settle(blocks - explained)
+        found.append(settlement)
+    return found
+
+
+def total(load: tuple[int, int], settlement: Settlement) -> int:
+    """Return the reads of an interval."""
+    earlier = settlement.earlier or Earlier(0)
+    return total_of(
+        load[0],
+        ServerReads(
+            blocks=load[1],
+            in_transit_blocks=settlement.in_transit,
+            earlier_blocks=earlier.blocks,
+        ),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_a_loss_is_of_the_time_of_its_reads_and_no_part_of_the_interval_that_settles_it(
+    count: int,
+) -> None:
+    load = [(RATE, RATE)] * 120
+    for number in range(60, 60 + count):
+        load[number] = (RATE, RATE + 40_000 // count)
+    found = settlements(load, {59 + count: {"failures": 1}})
+    shown = {n: each.earlier for n, each in enumerate(found) if each.earlier is not None}
+    # Each second of it settles after twelve seconds.
+    assert shown == {
+        72 + n: Earlier(40_000 // count, 0, at(60 + n), at(61 + n)) for n in range(count)
+    }
+    assert {total(*each) for each in zip(load, found, strict=True)} == {RATE}
+
+
+def test_a_loss_of_many_busy_sessions_is_found_by_its_mean() -> None:
+    load = lagging(300, 0.6, 0.5, seed=3)
+    explained, blocks = load[150]
+    load[150] = (explained, blocks + RATE)
+    found = settlements(load, {150: {"failures": 1}})
+    shown = {n: each.earlier for n, each in enumerate(found) if each.earlier is not None}
+    (number,) = shown
+    assert 150 + 12 <= number <= 150 + 13
+    assert 0.7 * RATE <= shown[number].blocks <= 1.3 * RATE
+    assert shown[number].since == at(150)
+    # Without a failure as much is the variation of the load, or settles slowly.
+    assert all(each.earlier is None for each in settlements(load))
+
+
+def test_losses_that_come_again_and_again_are_of_their_intervals() -> None:
+    load = [(RATE, RATE)] * 60 + [(RATE, RATE + 300)] * 600
+    found = settlements(load, {n: {"evictions": 1} for n in range(60, 660)})
+    last = {n for n, settlement in enumerate(found) if settlement.earlier is not None}
+    assert 72 <= min(last) <= max(last) <= 132
+    late = list(zip(load, found, strict=True))[-120:]
+    assert sum(total(*each) for each in late) == pytest.approx(120 * (RATE + 300), rel=0.02)
+
+
+def test_catalogs_that_were_read_at_once_are_of_that_time() -> None:
+    load = [(RATE, RATE)] * 60 + [(RATE, RATE + 5000)] + [(RATE, RATE)] * 60
+    found = settlements(load, {60: {"catalog_blocks": 6000}})
+    earlier = {n: each.earlier for n, each in enumerate(found) if each.earlier is not None}
+    ((number, line),) = earlier.items()
+    assert number == 72
+    assert line == Earlier(5000, found[number].catalogs, at(60), at(61))
+    assert line.catalogs >= 4900
+    assert {total(*each) for each in zip(load, found, strict=True)} <= set(range(RATE, RATE + 20))
+
+
+def test_reads_that_the_server_never_counted_are_of_the_time_of_the_statements() -> None:
+    load = [(RATE, RATE)] * 40 + [(50_000, 0)] + [(10, 10)] * 100
+    found = settlements(load)
+    earlier = {n: each.earlier for n, each in enumerate(found) if each.earlier is not None}
+    assert earlier != {}
+    assert all(each.blocks < 0 for each in earlier.values())
+    assert all(total(*each) >= 0 for each in zip(load, found, strict=True))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000)), min_size=1, max_size=150),
+    st.sets(st.integers(0, 150)),
+)
+def test_what_is_earlier_was_counted_before(load: list[tuple[int, int]], failed: set[int]) -> None:
+    found = settlements(load, {n: {"failures": 1, "catalog_blocks": 9 * n} for n in failed})
+    for number, settlement in enumerate(found):
+        line = settlement.earlier
+        if line is not None and line.blocks > 0:
+            assert line.since is not None
+            assert line.until is not None
+            assert line.since < line.until <= at(number)
+            assert line.catalogs <= settlement.catalogs

@@ -38,7 +38,16 @@ from tests.support.readings import IO_IN_BLOCKS, WITHOUT_TOPLEVEL, at, reading, 
 COUNTS = st.one_of(st.none(), st.integers(0, 10**12))
 Record = dict[str, Any]
 SIGNED = st.one_of(st.none(), st.integers(-(10**12), 10**12))
-READS = st.builds(ServerReads, **(dict.fromkeys(MEASURED, COUNTS) | {"in_transit_blocks": SIGNED}))
+READS = st.builds(
+    ServerReads,
+    **(
+        dict.fromkeys(MEASURED, COUNTS)
+        | {"in_transit_blocks": SIGNED, "earlier_blocks": SIGNED}
+        # Those of earlier intervals are among the settled ones.
+        | {"settled_catalog_blocks": st.just(10**12), "earlier_catalog_blocks": COUNTS}
+    ),
+)
+OTHERS = (LedgerLine.IN_TRANSIT, LedgerLine.EARLIER)
 
 
 @given(st.integers(0, 10**12), READS)
@@ -52,11 +61,16 @@ def test_the_lines_add_up_to_what_statements_leave(explained: int, reads: Server
         {line.account for line in lines}, key=list(LedgerLine).index
     )
     assert lines[-1].account is LedgerLine.UNATTRIBUTED
-    others = [line for line in lines[:-1] if line.account is not LedgerLine.IN_TRANSIT]
-    assert all(line.blocks > 0 for line in others)
+    of_interval = [line for line in lines if line.account not in OTHERS]
+    assert all(line.blocks > 0 for line in of_interval[:-1])
     accounts = [line.account for line in lines]
-    assert (LedgerLine.IN_TRANSIT in accounts) == (reads.in_transit_blocks is not None)
-    assert not any(line.causes for line in lines[:-1])
+    is_settled = reads.in_transit_blocks is not None
+    assert (LedgerLine.IN_TRANSIT in accounts) == is_settled
+    assert (LedgerLine.EARLIER in accounts) == (is_settled and bool(reads.earlier_blocks))
+    assert not any(line.causes for line in lines[:-1] if line.account is not LedgerLine.EARLIER)
+    if is_settled:
+        total = explained + sum(line.blocks for line in of_interval)
+        assert total_of(explained, reads) == total
 
 
 def test_catalogs_take_what_is_left_at_most() -> None:
@@ -122,6 +136,8 @@ def test_what_is_in_transit_is_a_line_of_its_own_and_no_sign_of_a_loss() -> None
     [
         (70, ServerReads(blocks=100), 100),
         (130, ServerReads(blocks=100), 130),
+        (105, ServerReads(blocks=100), 100),
+        (106, ServerReads(blocks=100), 106),
         (70, ServerReads(blocks=100, in_transit_blocks=30), 70),
         (130, ServerReads(blocks=100, in_transit_blocks=-30), 130),
         # A loss of 900 blocks settles after the interval in which the server read them.
@@ -187,7 +203,8 @@ def test_failures_are_rollbacks_that_no_client_asked_for(
 
 def test_all_accounts_and_counts_are_explained() -> None:
     assert list(MEANINGS) == list(LedgerLine)
-    assert list(MEASURED) == [field.name for field in fields(ServerReads)]
+    times = ["earlier_since", "earlier_until"]
+    assert [*MEASURED, *times] == [field.name for field in fields(ServerReads)]
 
 
 def io(kind: str, what: str, context: str, blocks: int, reads: int) -> Record:

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgiostat.analysis.cost import FIELDS
-from pgiostat.analysis.notices import notices
+from pgiostat.analysis.ledger import LedgerLine, Line
+from pgiostat.analysis.notices import notices, unexplained
 from pgiostat.analysis.rank import By, EvictedTotals, Ranking, Sort, Totals, rank, rank_totals
 from pgiostat.analysis.rank.groups import Unread
+from pgiostat.analysis.server_reads import coverage_of
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.capabilities import capabilities
-from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.delta import Delta, Earlier
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import HIDDEN, OTHER, OWN, UNREAD, UNREADABLE, Names, Statement
 from tests.support.readings import WITHOUT_TOPLEVEL, at, reading, server, settings
@@ -418,6 +420,37 @@ def test_what_is_in_transit_gives_no_notice_and_a_settled_loss_does() -> None:
     ranking = rank([plain], NAMES)
     assert notices(plain, ranking) == []
     assert [n.slug for n in notices(plain, ranking, coverage=0.5)] == ["coverage-low"]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sentence"),
+    [
+        (41_000, "41,000 blocks were read {}, and no statement counted them"),
+        (-900, "Statements counted 900 blocks {}, and the server did not count them"),
+    ],
+)
+def test_a_loss_of_earlier_intervals_changes_no_total_and_its_notice_has_its_time(
+    blocks: int, sentence: str
+) -> None:
+    sentence = sentence.format("between 09:59:45 and 09:59:55Z")
+    delta = happened([ran(1, 50)], server_blocks=60)
+    settled = replace(
+        delta,
+        in_transit=-blocks,
+        settled_catalogs=0,
+        earlier=Earlier(blocks, 0, at(-15), at(-5)),
+        recent_causes={"rollbacks": 1},
+    )
+    ranking = rank([settled], NAMES)
+    (cause,) = ranking.earlier.causes if ranking.earlier is not None else ()
+    assert (ranking.total, ranking.whole, ranking.unattributed) == (60, 60, 10)
+    assert ranking.rows[0].share == 50 / 60
+    assert coverage_of(settled) == 50 / 60
+    assert [n.text for n in notices(settled, ranking)] == (
+        [f"{sentence}; possible cause: {FAILED}."] if blocks > 0 else []
+    )
+    assert ranking.earlier == Line(LedgerLine.EARLIER, blocks, (cause,), at(-15), at(-5))
+    assert unexplained(ranking, ranking.earlier) == f"{sentence}; possible cause: {cause}."
 
 
 def test_what_has_gone_is_in_all_sums_though_not_told_apart() -> None:

@@ -17,6 +17,8 @@ from types import FrameType
 
 import pytest
 
+from pgiostat.analysis.covered_reads import CoveredReads
+from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.clock import Backoff
 from pgiostat.collector import fleet as fleets
 from pgiostat.collector import schedule as schedules
@@ -325,7 +327,8 @@ def test_texts_that_are_missing_are_trouble(tmp_path: Path) -> None:
 def test_the_last_line_tells_no_coverage_above_all(
     statements: int, server: int, shown: str
 ) -> None:
-    hour = _Hour(0.0, 10.0, 3, Counter([Quality.OK]), statements, server)
+    covered = CoveredReads(None, statements, ServerReads(blocks=server))
+    hour = _Hour(0.0, 10.0, 3, Counter([Quality.OK]), covered)
     assert (
         hour.summary(committed=True) == f"1 interval committed in 10.0 s, 3 rows, coverage {shown}"
     )

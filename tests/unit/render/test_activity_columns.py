@@ -142,7 +142,7 @@ def test_programs_get_counters_and_what_is_derived_from_them(tmp_path: Path) -> 
     of_table = {
         "seq_scans_per_s": 0.1, "idx_scans_per_s": 21.0, "rows_per_scan": 7600 / 1266,
         "blocks_per_row": 4000 / 7600, "size_bytes": 1_638_400, "dead_rows": 100,
-        "rows_per_seq_scan": 1000.0, "rows_per_idx_scan": 1600 / 1260, "dead_share": 0.1,
+        "rows_per_seq_scan": 1000.0, "rows_per_idx_scan": 1600 / 1260, "dead_share": 100 / 5100,
         "seq_scan": 6, "seq_tup_read": 6000, "idx_scan": 1260, "idx_tup_fetch": 1600,
     }  # fmt: skip
     for by in ("relation", "table"):

@@ -23,7 +23,7 @@ from pgiostat.render.csv import CsvWriter, header, heading_of
 from pgiostat.render.document import Bound, Document, Table, TableColumn
 from pgiostat.render.json import JsonWriter
 from pgiostat.render.report import remarks
-from pgiostat.statistics.delta import Delta
+from pgiostat.statistics.delta import Delta, Earlier
 from pgiostat.statistics.difference import diff
 from pgiostat.statistics.names import OWN, Names, Statement
 from pgiostat.units import format_count
@@ -339,6 +339,43 @@ def test_what_is_in_transit_has_a_row_in_every_form() -> None:
         ["unattributed", "4.8", "%", "0.5"],
         ["total", "100.0", "%", "10.5"],
         ["in", "transit", "1.5"],
+        ["server", "12.0"],
+    ]
+
+
+def test_what_was_read_earlier_has_a_row_and_its_time_in_every_form() -> None:
+    times = (at(-15), at(-5))
+    moved = replace(DELTA, in_transit=-885, settled_catalogs=0, earlier=Earlier(900, 0, *times))
+    ranking = rank([moved], NAMES, by=By.CATEGORY)
+    out = io.StringIO()
+    JsonWriter(out).write(moved, ranking, [])
+    told = json.loads(out.getvalue())
+    assert (told["earlier_blocks_read"], told["unattributed_blocks_read"]) == (900, 5)
+    assert told["coverage"] == 100 / 105
+    assert told["ledger"] == [
+        {"account": "in_transit", "blocks_read": -885, "causes": []},
+        {
+            "account": "earlier",
+            "blocks_read": 900,
+            "causes": [],
+            "since": "2026-11-23T09:59:45.000000Z",
+            "until": "2026-11-23T09:59:55.000000Z",
+        },
+        {"account": "unattributed", "blocks_read": 5, "causes": []},
+    ]
+    text = io.StringIO(newline="")
+    CsvWriter(text, By.CATEGORY).write(heading_of(moved, ranking), ranking)
+    rows = list(csv.DictReader(io.StringIO(text.getvalue(), newline="")))
+    assert [(row["part"], row["share"], row["blocks_read"]) for row in rows[-3:]] == [
+        ("in_transit", "", "-885"),
+        ("earlier", "", "900"),
+        ("unattributed", str(round(5 / 105, 6)), "5"),
+    ]
+    lines = [line.rstrip() for line in drawn(ranking, 80)]
+    assert [line.split()[:4] for line in lines[-4:]] == [
+        ["total", "100.0", "%", "10.5"],
+        ["in", "transit", "-88.5"],
+        ["read", "09:59:45–09:59:55Z", "90.0"],
         ["server", "12.0"],
     ]
 

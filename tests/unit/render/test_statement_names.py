@@ -114,3 +114,18 @@ def test_one_ellipsis_is_between_a_cut_text_and_a_queryid() -> None:
 def test_rows_that_differ_in_another_column_have_no_mark() -> None:
     marks = [("#1", "a@shop", "7"), ("#1", "b@shop", "7")]
     assert distinct(["orders", "orders"], marks, 20, ["a@shop", "b@shop"]) == ["orders", "orders"]
+
+
+@pytest.mark.parametrize("width", [16, 26, 40])
+def test_half_of_a_column_is_the_text(width: int) -> None:
+    text = "order_items ⨝ products · order_id in ($) · quantity, price"
+    marks = [
+        ("#0123", f"reporting_{name}@warehouse", f"…{last}", f"87654321{last}")
+        for name in ("day", "night")
+        for last in ("11111", "22222")
+    ]
+    shown = distinct([text] * 4, marks, width)
+    assert all(each.startswith(text[: width // 2 - 2]) for each in shown)
+    assert len({cut(each, width) for each in shown}) == 4
+    by_queryid = [(marks[0][0], marks[0][1], each[2], each[3]) for each in marks[:2]]
+    assert [each[-6:] for each in distinct([text] * 2, by_queryid, width)] == ["…11111", "…22222"]

@@ -39,6 +39,23 @@ def test_intervals_add_up_to_what_ranking_them_together_gives() -> None:
     [
         (ServerReads(18, in_transit_blocks=10), 8, ["unattributed", "total", "in transit"]),
         (ServerReads(1, in_transit_blocks=-6), 7, ["unattributed", "total", "in transit"]),
+        # A loss of 970 blocks settles, which the server counted before.
+        (
+            ServerReads(8, in_transit_blocks=-970, earlier_blocks=970),
+            8,
+            ["unattributed", "total", "in transit", "read earlier"],
+        ),
+        (
+            ServerReads(
+                8,
+                in_transit_blocks=-970,
+                earlier_blocks=970,
+                earlier_since=at(-20),
+                earlier_until=at(-15),
+            ),
+            8,
+            ["unattributed", "total", "in transit", "read 09:59:40–09:59:45Z"],
+        ),
         (ServerReads(9), 9, ["unattributed", "total"]),
         (ServerReads(5, in_transit_blocks=0), 5, ["unattributed", "total", "in transit"]),
         (ServerReads(), 6, ["total"]),
@@ -58,7 +75,26 @@ def test_header_and_table_have_the_same_total_and_the_shares_are_of_it(
     assert Pulse.of(replace(interval, counted=counted)).blocks_per_s == total
     shares = [row.share or 0.0 for row in (*table.rows, *table.below) if row.name != "total"]
     assert sum(shares) == pytest.approx(total / max(total, 6))
-    assert all(rows[name].share is None for name in below if name == "in transit")
+    others = below[below.index("total") + 1 :]
+    assert all(rows[name].share is None for name in others)
+
+
+def test_a_session_counts_a_loss_once_and_a_baseline_after_its_reads_leaves_it_out() -> None:
+    read = ServerReads(976, in_transit_blocks=970)
+    settles = ServerReads(
+        6, in_transit_blocks=-970, earlier_blocks=970, earlier_since=at(0), earlier_until=at(1)
+    )
+    for first, total in ((0, 6 + 6 + 970), (1, 6)):
+        session = WatchSession(Names())
+        for number, reads in list(enumerate((read, settles)))[first:]:
+            interval = moment(number, 4)
+            assert interval.counted is not None
+            counted = replace(interval.counted, reads=reads, since=at(number))
+            session.absorb(replace(interval, counted=counted, reads=reads))
+            assert Pulse.of(replace(interval, counted=counted)).blocks_per_s == 6
+        whole = session.counted(whole=True)
+        assert total_cost(whole).blocks == total
+        assert session.coverage == 6 * (2 - first) / total
 
 
 def test_the_last_intervals_of_a_row_and_of_all() -> None:

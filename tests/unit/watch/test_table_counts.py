@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
-from pgiostat.analysis.cost import ReadCost
+from pgiostat.analysis.cost import FIELDS, ReadCost, blocks_of
 from pgiostat.analysis.rank import Totals
 from pgiostat.statistics.columnar import Rows, counter_matrix
 from pgiostat.statistics.names import Names
@@ -93,11 +94,17 @@ def after(*intervals: RelationInterval) -> SessionTables:
 def test_the_window_is_the_last_intervals_of_ten_seconds() -> None:
     short = [made(at(n * 4), 4.0, [{"relid": 100, "seq_scan": 1}]) for n in range(5)]
     found = after(*short)
-    assert [each.since for each in found.newest] == [at(8), at(12), at(16)]
+    assert [each.interval.since for each in found.newest] == [at(8), at(12), at(16)]
     assert found.recent is not None
-    assert (found.recent.seconds, counts(found.recent.tables, "seq_scan")) == (12.0, {100: 3})
+    assert (found.recent.seconds, counts(found.recent.interval.tables, "seq_scan")) == (
+        12.0,
+        {100: 3},
+    )
     assert found.whole is not None
-    assert (found.whole.seconds, counts(found.whole.tables, "seq_scan")) == (20.0, {100: 5})
+    assert (found.whole.seconds, counts(found.whole.interval.tables, "seq_scan")) == (
+        20.0,
+        {100: 5},
+    )
     # Nearly ten seconds are ten.
     assert len(after(*short, made(at(20), 9.99, [])).newest) == 1
     assert found.from_here().whole is None
@@ -112,10 +119,10 @@ def test_dropped_tables_are_forgotten_when_they_are_many() -> None:
     known = read(at(10), [tables[0]])
     many = SessionTables().after(TableNews(made(at(0), 10.0, tables[1:]), known))
     assert many.whole is not None
-    assert len(many.whole.tables) == 0
+    assert len(many.whole.interval.tables) == 0
     kept = SessionTables().after(TableNews(made(at(0), 10.0, tables[:KEPT_GONE]), known))
     assert kept.whole is not None
-    assert len(kept.whole.tables) == KEPT_GONE
+    assert len(kept.whole.interval.tables) == KEPT_GONE
 
 
 def test_figures_of_a_table_its_heap_its_index_and_its_toast_table() -> None:
@@ -135,7 +142,7 @@ def test_figures_of_a_table_its_heap_its_index_and_its_toast_table() -> None:
         "seq_scans_per_s": 0.2,
         "idx_scans_per_s": 2.0,
         "rows_per_scan": 440 / 22,
-        "size_bytes": (64 + 8 + 2 + 1) * 8192,
+        "size_bytes": 64 * 8192,
         "blocks_per_row": 40 / 440,
         "dead_share": 0.1,
         "rows_per_seq_scan": 200.0,
@@ -156,7 +163,7 @@ def test_figures_of_a_table_its_heap_its_index_and_its_toast_table() -> None:
         "rows_per_idx_scan": 3.0,
     }
     assert values(103, "tidx")["idx_scans_per_s"] == 0.4
-    assert values(102, "toast")["size_bytes"] == (2 + 1) * 8192
+    assert values(102, "toast")["size_bytes"] == 2 * 8192
     assert part_of(figures, 300, 300, "heap") is None
     assert part_of(figures, 300, 300, "toast") is None
     unknown = TableValues(cost, None)
@@ -165,7 +172,7 @@ def test_figures_of_a_table_its_heap_its_index_and_its_toast_table() -> None:
     assert {name: fold[name] for name in names if name in fold} == {
         "seq_scans_per_s": 0.4,
         "idx_scans_per_s": 4.0,
-        "size_bytes": 2 * (64 + 8 + 2 + 1) * 8192,
+        "size_bytes": 2 * 64 * 8192,
     }
     assert FoldValues(cost, [unknown])["size_bytes"] is None
     assert "size_bytes" not in FoldValues(cost, [Values(cost)])
@@ -204,8 +211,8 @@ def test_the_line_of_times() -> None:
         "reads since the baseline",
         "reads of the last 9.0 s; scans and rows after the next read of the tables",
         "reads since the baseline; scans and rows after the next read of the tables",
-        "reads of the last 9.0 s; scans and rows over 10.0 s until 10:00:20Z",
-        "reads since the baseline; scans and rows over 10.0 s until 10:00:20Z",
+        "reads, scans and rows over 10.0 s until 10:00:20Z",
+        "reads, scans and rows since the baseline, over 10.0 s until 10:00:20Z",
     ]
 
 
@@ -277,6 +284,44 @@ def test_a_session_keeps_both_and_a_paused_one_does_not_change() -> None:
     assert (len(still.tables.newest), len(watched.tables.newest)) == (1, 2)
     watched.begin()
     assert (watched.tables.whole, len(watched.tables.newest)) == (None, 2)
+
+
+def test_what_was_counted_before_a_baseline_is_no_part_of_it() -> None:
+    watched = WatchSession(Names())
+    for number in range(8):
+        is_read = number in {3, 5, 7}
+        news = TableNews(made(at(number - 2), 2.0, [TABLE])) if is_read else TableNews()
+        watched.absorb(replace(moment(number, 4), tables=news))
+        if number == 4:
+            watched.begin()
+        if number == 5:
+            assert watched.tables.whole is None
+    assert watched.tables.whole is not None
+    assert watched.tables.whole.seconds == 2.0
+    # The first read has two intervals more before it than its own time.
+    assert [each.server is None for each in watched.tables.newest] == [True, False, False]
+    server = watched.tables.whole.server
+    assert server is not None
+    assert (server.seconds, list(server.relations), list(server.statements)) == (2.0, [], [])
+
+
+def test_a_dropped_table_has_the_reads_of_the_snapshots() -> None:
+    counted = moment(0, 1).counted
+    assert counted is not None
+    dropped = replace(
+        counted,
+        relations=[100, 300, 999],
+        relation_amounts=np.full((len(FIELDS), 3), 7),
+        relation_uncertain=[False, True, True],
+    )
+    known = read(at(10), [TABLE, {"relid": 300}], [INDEX])
+    found = SessionTables().after(TableNews(made(at(0), 10.0, [TABLE], [INDEX]), known), counted)
+    totals = found.counted(dropped, whole=False)
+    assert totals is not None
+    assert (totals.seconds, totals.database_blocks) == (10.0, None)
+    assert totals.relations == [100, 101, 999]
+    assert blocks_of(totals.relation_amounts).tolist() == [30, 5, 14]
+    assert totals.relation_uncertain == [False, False, True]
 
 
 def test_names_of_the_last_seconds_are_kept() -> None:

@@ -10,6 +10,7 @@ import pytest
 from pgiostat.analysis.cost import FIELDS
 from pgiostat.analysis.rank import By, Totals, places_of, queryids_of
 from pgiostat.analysis.server_reads import ServerReads
+from pgiostat.render.statement_names import database_sign
 from pgiostat.statistics.names import OWN, Names, Statement
 from pgiostat.watch.model.relation_reads import relation_reads
 from pgiostat.watch.model.session import RateHistory
@@ -300,3 +301,52 @@ def test_the_lines_say_what_reads_from_where_and_since_when() -> None:
         "  from public.order_items (heap)",
     ]
     assert lines(None, 80, share=0.05) == []
+
+
+def test_shares_of_a_table_add_up_with_what_is_not_shown_and_not_explained() -> None:
+    drill = Drill(View.RELATION, ("200",), "public.order_items")
+    state = ViewState(View.FINGERPRINT, path=(drill,))
+    relations = {**RELATIONS, 200: 1200}
+    table = shown(state, totals(relations=relations))
+    below = {row.name: row.read_of.share for row in table.below if row.read_of is not None}
+    shares = [row.read_of.share or 0.0 for row in table.rows if row.read_of is not None]
+    assert table.explained is not None
+    assert 0.0 < table.explained < 1.0
+    assert below == {"not explained": 1.0 - table.explained}
+    assert sum(shares) == pytest.approx(table.explained)
+    assert len(table.rows) > 1
+    first = shown(replace(state, top=1), totals(relations=relations))
+    rest = next(row.read_of for row in first.below if row.name.endswith("not shown)"))
+    assert rest is not None
+    assert rest.share == pytest.approx(sum(shares[1:]))
+
+
+def test_merged_statements_of_several_databases_name_them() -> None:
+    rows = {row.key[0]: row.of for row in shown(ViewState(View.FINGERPRINT)).rows}
+    signs = {key: database_sign(of) for key, of in rows.items() if of is not None}
+    assert signs[f"2:{1:016x}"] == "2 databases"
+    assert set(signs.values()) == {"2 databases", "shop"}
+    alone = totals({ids: read for ids, read in STATEMENTS.items() if ids[1] == SHOP})
+    alike = shown(ViewState(View.FINGERPRINT), alone).rows
+    assert [database_sign(row.of) for row in alike if row.of is not None] == [""] * 3
+
+
+@pytest.mark.parametrize("view", [View.RELATION, View.FINGERPRINT, View.CATEGORY])
+@pytest.mark.parametrize("wanted", ["", "order"])
+def test_visible_rows_and_those_without_room_add_up_to_the_total(view: View, wanted: str) -> None:
+    table = shown(ViewState(view, filter=wanted))
+    for count in range(len(table.rows) + 1):
+        visible = table.rows[:count]
+        unseen = table.unseen(visible)
+        top = [row for row in visible if row.part is None]
+        every = [row for row in table.rows if row.part is None]
+        assert (unseen is None) == (len(top) == len(every))
+        lines = [*top, *([] if unseen is None else [unseen]), *table.below]
+        total = next(row for row in lines if row.name in {"total", "database"})
+        parts = [row for row in lines if row is not total and row.has_share]
+        whole = sum(int(row.values.get("blocks_read") or 0) for row in parts)
+        assert whole == total.values["blocks_read"]
+        assert total.share == 1.0
+        assert sum(row.share or 0.0 for row in parts) == pytest.approx(1.0)
+        if unseen is not None:
+            assert unseen.name == f"({len(every) - len(top)} not visible)"

@@ -8,7 +8,7 @@ from pgiostat.queries.rules.suggest.groups import MeasuredRule, glob_of
 from pgiostat.queries.rules.suggest.observed import Observation
 from pgiostat.queries.rules.suggest.suggestions import Suggestions
 from pgiostat.queries.short_form import short_form
-from pgiostat.units import format_count, format_share
+from pgiostat.units import format_counted, format_share
 
 __all__ = ["rule_lines", "rules_file", "taken_words"]
 
@@ -136,7 +136,8 @@ def _lines(found: Suggestions | None, path: str, server: str) -> Iterator[str]:
         yield from _groups(found)
     if found is not None and not found.is_sync:
         yield _NOT_SYNC.format(
-            with_keys=_counted(found.with_keys, "table"), synced=_have(len(found.lists.synced))
+            with_keys=format_counted(found.with_keys, "table"),
+            synced=_have(len(found.lists.synced)),
         )
         yield from map(_commented, ("\n", _VOCABULARY.lstrip(), "[vocab]\n", *_lists(found)))
     yield _EXAMPLES
@@ -146,17 +147,13 @@ def _have(count: int) -> str:
     return {0: "none has", 1: "1 has"}.get(count, f"{count} have")
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{format_count(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def _measured_on(observed: Observation) -> str:
     """Return what shares are of."""
     since = "" if observed.since is None else f" since {observed.since.astimezone(UTC):%F %TZ}"
     of = f" of database {terminal(observed.dbname)}" if observed.dbname else ""
     return (
-        f"{_counted(len(observed.statements), 'statement')}{of},"
-        f" {_counted(observed.blocks, 'block')} read{since}: shares are of these blocks."
+        f"{format_counted(len(observed.statements), 'statement')}{of},"
+        f" {format_counted(observed.blocks, 'block')} read{since}: shares are of these blocks."
     )
 
 
@@ -239,8 +236,8 @@ def taken_words(each: MeasuredRule) -> str:
     if not each.statements:
         return "no statement yet"
     return (
-        f"{format_share(each.share)} of reads, {_counted(each.calls, 'call')},"
-        f" {_counted(len(each.statements), 'statement')}"
+        f"{format_share(each.share)} of reads, {format_counted(each.calls, 'call')},"
+        f" {format_counted(len(each.statements), 'statement')}"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pgiostat.queries.rules.presets import builtin
 from pgiostat.queries.rules.suggest.catalog_table import CatalogTable
 from pgiostat.queries.rules.verdicts import Rules
-from pgiostat.units import format_count
+from pgiostat.units import format_counted
 
 __all__ = ["SuggestedLists", "suggest"]
 
@@ -77,7 +77,7 @@ def _described(table: CatalogTable, versions: Sequence[str]) -> str:
     if versions:
         parts.append(f"version {', '.join(versions)}")
     if table.reltuples is not None:
-        parts.append(f"{format_count(table.reltuples)} rows")
+        parts.append(format_counted(table.reltuples, "row"))
     if table.published:
         parts.append("published")
     return "; ".join(parts)
