@@ -81,8 +81,7 @@ def why(
     against: Annotated[
         str | None,
         typer.Option(
-            help="The window before: FROM..TO, or a length before the other window begins."
-            " Default: 1h, and the same time yesterday.",
+            help="The window before: FROM..TO or a length. Default: 1h and yesterday.",
             metavar="WINDOW",
             show_default=False,
         ),
@@ -95,8 +94,7 @@ def why(
         bool,
         typer.Option(
             "--explain",
-            help="Show a generic plan of each statement, by EXPLAIN without ANALYZE. With"
-            " --history, the connection string or options name the server.",
+            help="Show a generic plan of each statement; none is executed.",
         ),
     ] = False,
     output: Annotated[str, options.format_option(*Form)] = "text",
@@ -115,7 +113,7 @@ def why(
     what one window shows by itself is named.
 
     --explain plans each statement on the server and executes none. The node that reads most is
-    marked.
+    marked. With --history, connection options name the server.
     """
     from pgiostat.render import render
     from pgiostat.render.why import document

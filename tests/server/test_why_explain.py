@@ -74,8 +74,8 @@ SENTENCES = """\
     generic plan as postgres, search_path = "postgres", public; shape 8759ad2448bd6347
 """
 NODES = """\
-plan of order_items · order_id = $ · pad rows blocks
-▶ Seq Scan on order_items                   4  2,106
+plan of order_items · order_id = $ · pad  rows blocks
+▶ Seq Scan on order_items                    4  2,106
       Filter: (order_items.order_id = $1)
 """
 IN_MARKDOWN = """\
