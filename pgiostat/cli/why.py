@@ -37,12 +37,17 @@ def _with_server(command: Command, values: dict[str, Any]) -> None:
     """Run a command with its arguments: a statement, a connection string, or both."""
     words: list[str] = values.pop("words") or []
     servers = [each for each in words if _SERVER.match(each)]
-    statements = [each for each in words if each not in servers]
+    histories = [each for each in words if each not in servers and Path(each).is_dir()]
+    statements = [each for each in words if each not in (*servers, *histories)]
     if len(servers) > 1 or len(statements) > 1:
         options.refuse(
             "too many arguments",
             hint="Name one statement, category or fingerprint, and one server; quote a text.",
         )
+    if histories and (values["history"] is not None or len(histories) > 1):
+        options.refuse("the history is specified twice: as an argument and with --history")
+    if histories:
+        values["history"] = histories[0]
     values |= {"dsn": next(iter(servers), None), "statement": next(iter(statements), "")}
     command(**values)
 
@@ -54,9 +59,9 @@ def _with_server(command: Command, values: dict[str, Any]) -> None:
                 list[str] | None,
                 typer.Argument(
                     help="A fingerprint, queryid, category or part of a text; default: the five"
-                    " statements that read most. A connection string explains a server without a"
-                    " history.",
-                    metavar="[STATEMENT] [DSN]",
+                    " statements that read most. A directory is the history. A connection string"
+                    " explains a server without one.",
+                    metavar="[STATEMENT] [HISTORY|DSN]",
                     show_default=False,
                 ),
             ],
