@@ -107,7 +107,7 @@ def why(
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
-    """Name the causes of reads that grew, with evidence from counters, and fixes.
+    """Name the causes of reads that grew, with evidence from counters.
 
     Two time windows of a history are compared: by default the last fifteen minutes with the hour
     before, and with the same time yesterday. Each cause is certain, likely or possible. Without
