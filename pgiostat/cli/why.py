@@ -86,8 +86,7 @@ def why(
     against: Annotated[
         str | None,
         typer.Option(
-            help="The window before: FROM..TO, or a length before the other window begins."
-            " Default: 1h, and the same time yesterday.",
+            help="The window before: FROM..TO or a length. Default: 1h and yesterday.",
             metavar="WINDOW",
             show_default=False,
         ),
@@ -96,12 +95,19 @@ def why(
         str,
         typer.Option(help="How long a server without a history is watched.", metavar="DURATION"),
     ] = SECONDS,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Show a generic plan of each statement; none is executed.",
+        ),
+    ] = False,
     output: Annotated[str, options.format_option(*Form)] = "text",
     rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
     engine: options.Engine = "duckdb",
 ) -> None:
-    """Name the causes of reads that grew, with evidence from counters, and fixes.
+    """Name the causes of reads that grew, with evidence from counters.
 
     Two time windows of a history are compared: by default the last fifteen minutes with the hour
     before, and with the same time yesterday. Each cause is certain, likely or possible. Without
@@ -110,16 +116,22 @@ def why(
 
     With a connection string in place of a history, the server is watched for 30 seconds, and only
     what one window shows by itself is named.
+
+    --explain plans each statement on the server and executes none. The node that reads most is
+    marked. With --history, connection options name the server.
     """
     from pgiostat.render import render
     from pgiostat.render.why import document
 
     form = options.choice("format", output, Form)
-    if dsn is not None:
+    has_server = dsn is not None and not (explain and history)
+    if dsn is not None and has_server:
         _refuse_history_options(
             history=history, label=label, since=since, until=until, last=last, against=against
         )
         report = _of_server(dsn, statement, seconds, rules)
+        if explain:
+            report = _planned(dsn, report)
     else:
         if since is None and last is None:
             last = LAST
@@ -128,10 +140,27 @@ def why(
         span = Span(label, since, until, last)
         with open_window(history, span, rules, skip_bad=skip_bad, engine=engine) as opened:
             report = _of_history(*opened, against, statement)
+        if explain:
+            report = _planned(dsn or "", report)
     render(document(report), form, sys.stdout)
-    show_next("why", form, history=history) if dsn is None else show_next("why server", form)
+    show_next("why server", form) if has_server else show_next("why", form, history=history)
     if not report.statements:
         raise typer.Exit(ExitStatus.NOTHING_TO_REPORT)
+
+
+def _planned(dsn: str, report: "WhyReport") -> "WhyReport":
+    """Return a report with a plan of each of its statements."""
+    from pgiostat.cli.console import working
+    from pgiostat.postgres.plans import plan_of
+    from pgiostat.postgres.session import connect
+    from pgiostat.reports.why import with_plans
+
+    with working("planning the statements"):
+        session = connect(dsn)
+        try:
+            return with_plans(report, lambda keys, key: plan_of(session, keys, key))
+        finally:
+            session.close()
 
 
 def _refuse_history_options(**values: str | None) -> None:

@@ -90,7 +90,11 @@ def reach(dsn: str, **keywords: str | int) -> psycopg.Connection[Any]:
 
 
 def database_beside(
-    conn: psycopg.Connection[Any], name: str, **keywords: str | int
+    conn: psycopg.Connection[Any],
+    name: str,
+    *,
+    settings: Mapping[str, str] = SESSION_SETTINGS,
+    **keywords: str | int,
 ) -> psycopg.Connection[Any]:
     """Connect to another database of the server that a connection leads to.
 
@@ -100,6 +104,7 @@ def database_beside(
     Args:
         conn: A connection of `reach`.
         name: The database.
+        settings: Settings of the session, in place of the usual ones.
         keywords: Further keywords of libpq, in place of those of the connection.
 
     Raises:
@@ -111,15 +116,19 @@ def database_beside(
     here = {"host": conn.info.host, "hostaddr": conn.info.hostaddr, "port": conn.info.port}
     there = {name: value for name, value in here.items() if value}
     kept = {name: value for name, value in conn.parameters.items() if name not in _ADDRESS}
+    kept["options"] = conn.their_options
     # The server is known: it is not chosen again.
-    return _reached({**kept, **there, "target_session_attrs": "any", "dbname": name, **keywords})
+    parameters = {**kept, **there, "target_session_attrs": "any", "dbname": name, **keywords}
+    return _reached(parameters, settings)
 
 
-def _reached(parameters: Mapping[str, Any]) -> psycopg.Connection[Any]:
+def _reached(
+    parameters: Mapping[str, Any], settings: Mapping[str, str] = SESSION_SETTINGS
+) -> psycopg.Connection[Any]:
     theirs = str(parameters.get("options") or os.environ.get("PGOPTIONS") or "")
     try:
         try:
-            return _with_settings(parameters, theirs)
+            return _with_settings(parameters, theirs, settings)
         except psycopg.OperationalError as error:
             if not has_descriptors() or _NO_DESCRIPTOR.search(str(error)):
                 raise too_many_files() from None
@@ -130,34 +139,40 @@ def _reached(parameters: Mapping[str, Any]) -> psycopg.Connection[Any]:
         raise as_error(error) from None
 
 
-def _with_settings(parameters: Mapping[str, Any], theirs: str) -> psycopg.Connection[Any]:
+def _with_settings(
+    parameters: Mapping[str, Any], theirs: str, settings: Mapping[str, str]
+) -> psycopg.Connection[Any]:
     """Connect with our settings, by options or, where these change what happens, afterwards.
 
     A limit of the role or the database may end the session before our first statement ends the
     limit. A second try has the limits as start-up options, for by then the version is known.
     """
-    conn, later = _started(parameters, theirs, {})
+    conn, later = _started(parameters, theirs, settings, {})
     version_num = conn.info.server_version
     try:
-        return _settled(conn, later)
+        return _settled(conn, later, theirs)
     except PgiostatError as error:
         limits = {name: "0" for name, since in SESSION_LIMITS.items() if version_num >= since}
         if error.slug not in _ENDED or not limits:
             raise
-    return _settled(*_started(parameters, theirs, limits))
+    return _settled(*_started(parameters, theirs, settings, limits), theirs)
 
 
 def _started(
-    parameters: Mapping[str, Any], theirs: str, limits: Mapping[str, str]
+    parameters: Mapping[str, Any],
+    theirs: str,
+    settings: Mapping[str, str],
+    limits: Mapping[str, str],
 ) -> tuple[Connection, Mapping[str, str]]:
     """Connect; return also the settings that are to be applied afterwards.
 
     Args:
         parameters: Keywords of libpq.
         theirs: Options that the user chose.
+        settings: Settings of the session.
         limits: Settings that must be options, even if all others are made afterwards.
     """
-    at_start, later = {**SESSION_SETTINGS, **limits}, dict[str, str]()
+    at_start, later = {**settings, **limits}, dict[str, str]()
     if _SETS_ROLE.search(theirs):
         del at_start["role"]
     if parameters.get("target_session_attrs", "any") != "any":
@@ -181,8 +196,9 @@ def _with_options(
     return {**parameters, "options": f"{theirs} {as_options(settings)}".strip()}
 
 
-def _settled(conn: Connection, later: Mapping[str, str]) -> psycopg.Connection[Any]:
+def _settled(conn: Connection, later: Mapping[str, str], theirs: str) -> psycopg.Connection[Any]:
     """Return a connection with our settings, and without limits of the whole session."""
+    conn.their_options = theirs
     try:
         with explain(conn):
             if later and (conn.is_unsettled or not is_pooled(conn)):

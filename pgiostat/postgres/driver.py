@@ -52,10 +52,12 @@ class Connection(psycopg.Connection[Any]):
 
     Attributes:
         parameters: The keywords of libpq that made it, secrets among them: never shown.
+        their_options: The start-up options that the user chose, without ours.
         is_unsettled: Whether none of our settings were start-up options.
     """
 
     parameters: Mapping[str, Any]
+    their_options: str = ""
     is_unsettled: bool = False
 
     @classmethod

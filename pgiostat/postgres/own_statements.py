@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pgiostat.postgres.sent_sql import SentSql
+from pgiostat.postgres.sent_sql import SentSql, is_plan_query
 from pgiostat.queries.fingerprint import fingerprint, is_own
+from pgiostat.queries.fingerprint.lexer import decode
 
 __all__ = ["MIN_SHOWN", "Own"]
 
@@ -62,7 +63,7 @@ class Own:
             userid == self.userid
             and dbid == self.dbid
             and is_own(text)
-            and fingerprint(text) in self.fingerprints
+            and (fingerprint(text) in self.fingerprints or is_plan_query(decode(text)))
         )
 
     def is_running(self, userid: int, dbid: int, text: str) -> bool:

@@ -10,6 +10,7 @@ qualified.
 What lives here: texts, from pgiostat/postgres/sql. Nothing is sent from here.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -28,6 +29,9 @@ __all__ = [
     "SentSql",
     "clock_query",
     "doctor_query",
+    "is_plan_query",
+    "plan_prepare",
+    "plan_query",
     "quoted_schema",
     "resets_query",
     "static_statements",
@@ -80,6 +84,10 @@ _STATIC = (
     "kcache",
     "limits",
     "partitions",
+    "plan_relations",
+    "plan_set",
+    "plan_settings",
+    "plan_target",
     "pooled",
     "relations",
     "roles",
@@ -147,6 +155,41 @@ def doctor_query() -> sql.Composed:
         ),
         names=sql.SQL(", ").join(map(sql.Literal, DOCTOR_SETTINGS)),
     )
+
+
+def plan_prepare(text: str) -> str:
+    """Return the statement that prepares one of another role, to be planned and never executed.
+
+    Args:
+        text: What `queries.plannable` has checked. After AS the grammar takes one statement that
+            returns or changes rows.
+    """
+    return f"PREPARE pgiostat_plan AS {text}"
+
+
+def plan_query(parameters: int, *, is_generic: bool) -> str:
+    """Return the statement that plans the prepared one; without ANALYZE it executes nothing.
+
+    Args:
+        parameters: How many parameters it has: each is NULL.
+        is_generic: Whether the server has GENERIC_PLAN: then partitions are not pruned by NULL.
+
+    >>> plan_query(2, is_generic=False)
+    'EXPLAIN /* pgiostat */ (FORMAT JSON, VERBOSE, SETTINGS) EXECUTE pgiostat_plan(NULL, NULL)'
+    """
+    options = "GENERIC_PLAN, " * is_generic + "FORMAT JSON, VERBOSE, SETTINGS"
+    values = f"({', '.join(['NULL'] * parameters)})" if parameters else ""
+    return f"EXPLAIN /* pgiostat */ ({options}) EXECUTE pgiostat_plan{values}"
+
+
+_PLAN_QUERY = re.compile(
+    r"EXPLAIN /\* pgiostat \*/ \([A-Z_, ]+\) EXECUTE pgiostat_plan(?:\((?:NULL|\$\d+|, )*\))?"
+)
+
+
+def is_plan_query(text: str) -> bool:
+    """Return whether a text is one of `plan_query`, with constants or without."""
+    return _PLAN_QUERY.fullmatch(text) is not None
 
 
 def static_statements() -> Iterator[tuple[str, str]]:

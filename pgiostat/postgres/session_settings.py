@@ -38,6 +38,13 @@ same string, and set them afterwards: target_session_attrs, for which libpq look
 default_transaction_read_only, and a login event trigger that fails with our settings.
 """
 
+_OF_PLANS = ("work_mem", "jit", "max_parallel_workers_per_gather", "plan_cache_mode")
+PLAN_SETTINGS = {
+    **{name: value for name, value in SESSION_SETTINGS.items() if name not in _OF_PLANS},
+    "statement_timeout": "2s",
+    "lock_timeout": "500ms",
+}
+"""Settings of a session that plans the statements of others: the planner decides as for them."""
 
 SESSION_LIMITS = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 """Limits that end a whole session, by the first version that has them.

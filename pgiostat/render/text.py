@@ -44,6 +44,7 @@ __all__ = [
     "notice_lines",
     "one_line",
     "own",
+    "trimmed",
     "write",
 ]
 
@@ -72,7 +73,7 @@ def write(document: Document, out: TextIO) -> None:
 
 def _parts(document: Document, width: int) -> Iterator[RenderableType]:
     yield from (_head(pieces, width) for pieces in document.head)
-    fold = _trimmed if document.trimmed else lambda line, _: terminal(line)
+    fold = trimmed if document.trimmed else lambda line, _: terminal(line)
     yield from (Text(fold(line, width), "dim") for line in document.facts)
     yield from (Text(f"! {terminal(line)}", "yellow") for line in document.warnings)
     yield from (Text(fold(line, width)) for line in document.findings)
@@ -100,7 +101,7 @@ def _head(pieces: Sequence[Piece], width: int) -> Text:
     return Text.assemble(*((text, style) for text, style, _ in shown))
 
 
-def _trimmed(line: str, width: int) -> str:
+def trimmed(line: str, width: int) -> str:
     """Return a line in lines of the screen, none of which ends in a blank.
 
     What follows an indented line is indented by two more.

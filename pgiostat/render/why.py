@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
+from pgiostat.analysis.plans import StatementPlan
 from pgiostat.analysis.why import (
     LEAST_CALLS,
     LEAST_SECONDS,
@@ -18,6 +19,7 @@ from pgiostat.queries.short_form import short_form
 from pgiostat.render.csv import timestamp
 from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
+from pgiostat.render.plan import plan_object, plan_sentences, plan_table
 from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, span
 from pgiostat.render.why_fixes import fix_object, fixes_in_words
@@ -48,11 +50,21 @@ def document(report: WhyReport) -> Document:
         facts=preset_lines(report.preset),
         warnings=list(warnings),
         findings=[*_all_sentences(report.statements), *_of_yesterday(report.yesterday)],
-        tables=[_table(each) for each in _with_evidence(report.statements)],
+        tables=[*_tables(report.statements)],
         trimmed=True,
         records=Records(HEADER, (row for each in report.statements for row in _records(each))),
         objects=[_object(report)],
     )
+
+
+def _tables(statements: Sequence[ExplainedStatement]) -> Iterator[Table]:
+    """Yield the table of evidence of each statement, and its plan."""
+    with_evidence = {each.evidence.key for each in _with_evidence(statements)}
+    for each in statements:
+        if each.evidence.key in with_evidence:
+            yield _table(each)
+        if isinstance(each.plan, StatementPlan):
+            yield plan_table(each.plan, f"plan of {_query(each.evidence)}")
 
 
 def _side(name: str, totals: WindowTotals) -> str:
@@ -124,6 +136,8 @@ def _sentences(
         words = "" if evidence.is_alone else "as it stands, "
         yield from _finding(finding, f"{prefix}  {words}")
     yield from fixes_in_words(each.fixes, evidence, f"{prefix}  ", is_only=is_only)
+    if each.plan is not None:
+        yield from (f"{prefix}  {line}" for line in plan_sentences(each.plan))
     for root in each.roots:
         if root.evidence.key in shown:
             yield f"{prefix}    {_query(root.evidence)}: see there"
@@ -297,6 +311,7 @@ def _statement(each: ExplainedStatement) -> dict[str, Any]:
         "figures": [_figure(figure) for _, _, figure in _figures(each)],
         "standing": [_finding_object(finding) for finding in each.answer.standing],
         "fixes": [fix_object(fix, each.evidence) for fix in each.fixes],
+        "plan": plan_object(each.plan),
         "roots": [_statement(root) for root in each.roots],
     }
 

@@ -100,7 +100,7 @@ def fix_object(proposed: ProposedFix, evidence: StatementEvidence) -> dict[str, 
 
 
 def standing_in_words(evidence: StatementEvidence) -> Iterator[str]:
-    """Yield why a statement reads as much as it does, as far as one window shows, and a fix."""
+    """Yield why a statement reads as much as it does, by what one window shows, and a fix."""
     answer = explain(evidence)
     for finding in answer.standing[:1]:
         yield f"{finding.certainty}: {finding.sentences[0]}"

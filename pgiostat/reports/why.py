@@ -1,9 +1,10 @@
 """Why statements read more in one window of a history than in another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from pgiostat.analysis.plans import NoPlan, StatementPlan
 from pgiostat.analysis.why import Cause, Explanation, WhyOutcome, explain
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.analysis.why.terms import is_grown
@@ -19,7 +20,7 @@ from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
 from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
 from pgiostat.reports.why_tables import Sources
-from pgiostat.statistics.names import Describe, Names, preset_of
+from pgiostat.statistics.names import Describe, Names, StatementKey, preset_of
 from pgiostat.statistics.preset import PresetInForce
 
 __all__ = [
@@ -29,8 +30,11 @@ __all__ = [
     "why_now",
     "why_report",
     "window_before",
+    "with_plans",
     "with_yesterday",
 ]
+
+PlanOf = Callable[[Sequence[StatementKey], str], StatementPlan | NoPlan]
 
 MOST = 5
 MOST_GROWN = 2
@@ -48,12 +52,16 @@ class ExplainedStatement:
         answer: Whether a cause was found, and which.
         roots: Where another statement is the cause: that one, explained in its turn.
         fixes: The ways out of its causes.
+        entries: Its entries of pg_stat_statements: role, database and queryid.
+        plan: Its plan, or why there is none; None if none was requested.
     """
 
     evidence: StatementEvidence
     answer: Explanation
     roots: tuple["ExplainedStatement", ...] = ()
     fixes: tuple[ProposedFix, ...] = ()
+    entries: tuple[StatementKey, ...] = ()
+    plan: StatementPlan | NoPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +138,19 @@ def with_yesterday(
             raise
         return report
     return replace(report, yesterday=found)
+
+
+def with_plans(report: WhyReport, plan: PlanOf) -> WhyReport:
+    """Return a report with a plan of each of its statements.
+
+    Args:
+        report: The report.
+        plan: Returns the plan of a statement, from its entries and its fingerprint.
+    """
+    planned = (
+        replace(each, plan=plan(each.entries, each.evidence.key)) for each in report.statements
+    )
+    return replace(report, statements=tuple(planned))
 
 
 def why_report(
@@ -299,7 +320,8 @@ def _explained(
     if len(passed) >= _LONGEST_CHAIN:
         culprits = []
     roots = tuple(_explained(sources, each, passed) for each in evidence_of(sources, culprits))
-    return ExplainedStatement(evidence, answer, roots, proposed_fixes(evidence, answer))
+    entries = tuple(sources.groups[evidence.key].entries)
+    return ExplainedStatement(evidence, answer, roots, proposed_fixes(evidence, answer), entries)
 
 
 def _missing(sources: Sources, explained: Sequence[ExplainedStatement]) -> list[str]:

@@ -11,7 +11,7 @@ from pgiostat.errors import PgiostatError
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.reports.steps import Ids, resample, step_for
-from pgiostat.statistics.names import OWN, Names
+from pgiostat.statistics.names import OWN, Names, StatementKey
 from pgiostat.statistics.statement import split_action
 
 __all__ = ["Groups", "StatementGroup", "groups_of"]
@@ -29,6 +29,7 @@ class StatementGroup:
         verb: What it does.
         dbids: Its databases.
         queryids: Its queryids.
+        entries: Its entries of pg_stat_statements: role, database and queryid.
         sides: What it counted in the window before and after.
     """
 
@@ -39,6 +40,7 @@ class StatementGroup:
     verb: str
     dbids: set[int] = field(default_factory=set)
     queryids: set[int] = field(default_factory=set)
+    entries: list[StatementKey] = field(default_factory=list)
     sides: list[Usage] = field(default_factory=list)
 
 
@@ -95,6 +97,8 @@ def _number(groups: dict[str, StatementGroup], ids: Ids, names: Names) -> int | 
         )
     groups[key].dbids.add(dbid)
     groups[key].queryids.add(queryid)
+    if (userid, dbid, queryid) not in groups[key].entries:
+        groups[key].entries.append((userid, dbid, queryid))
     return groups[key].number
 
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pgiostat.analysis.plans import NoPlan
 from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.render.statement_names import screen_name
 from pgiostat.statistics.row_deltas import Basis
@@ -10,6 +11,7 @@ from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.screen.frozen import coverage_of
 from pgiostat.watch.screen.overview import heading
 from pgiostat.watch.screen.rows import TableRow
+from pgiostat.watch.sources.source import PlansStatements
 from pgiostat.watch.state import (
     OF_STATEMENTS,
     Drill,
@@ -21,6 +23,7 @@ from pgiostat.watch.state import (
 )
 
 if TYPE_CHECKING:
+    from pgiostat.analysis.plans import StatementPlan
     from pgiostat.analysis.rank import RankRow
     from pgiostat.watch.screen.statement_page import StatementDetails
 
@@ -43,16 +46,26 @@ class DrillActions(ExportActions):
             return
         if self.state.view is View.STATEMENT:
             # It imports plots, and most sessions need none.
-            from pgiostat.watch.screen.statement_page import StatementPage  # noqa: PLC0415
-
-            self._page = StatementPage(
-                row.of, self._statement_details, (self.copy_row, self.action_tables), self._judge
+            from pgiostat.watch.screen.statement_page import (  # noqa: PLC0415
+                PageActions,
+                StatementPage,
             )
+
+            plan = self._plan if isinstance(self.feed, PlansStatements) else None
+            actions = PageActions(self.copy_row, self.action_tables, plan)
+            self._page = StatementPage(row.of, self._statement_details, actions, self._judge)
             self.push_screen(self._page)
             return
         self._drill(row)
         if self._is_single_entry():
             self.action_enter()
+
+    def _plan(self, row: "RankRow") -> "StatementPlan | NoPlan":
+        """Plan a statement; called in a thread."""
+        if not isinstance(self.feed, PlansStatements) or row.queryid is None:
+            return NoPlan("its text is hidden from our role")
+        queryid, dbid, userid = map(int, row.key)
+        return self.feed.plan([(userid, dbid, queryid)])
 
     def _is_single_entry(self) -> bool:
         return self.state.view is View.STATEMENT and len(self._table.rows) == 1

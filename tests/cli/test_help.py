@@ -88,7 +88,7 @@ def test_help_is_asked_for_in_three_ways(arguments: list[str]) -> None:
 def test_h_is_the_host_of_a_command_that_connects_and_help_elsewhere() -> None:
     hosts = {path for path, each in ALL.items() if any("-h" in one.opts for one in each.params)}
     assert hosts == {
-        ("watch",), ("doctor",), ("collect",), ("rules", "init"), ("rules", "test"),
+        ("watch",), ("doctor",), ("collect",), ("why",), ("rules", "init"), ("rules", "test"),
     }  # fmt: skip
     for path in ALL:
         first, *others = re.findall(r"^  (-h, -\?|-\?), --help ", shown(*path), re.MULTILINE)

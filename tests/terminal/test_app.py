@@ -5,7 +5,7 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,14 @@ from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from pgiostat.analysis.plans import (
+    NoPlan,
+    PlanNode,
+    RelationSize,
+    StatementPlan,
+    node_reads,
+    shape_of,
+)
 from pgiostat.analysis.rank import By, rank_totals
 from pgiostat.analysis.server_reads import ServerReads
 from pgiostat.clock import Backoff
@@ -27,7 +35,7 @@ from pgiostat.postgres.sampler import IntervalResult
 from pgiostat.render.statement_names import distinguishable
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.difference import diff
-from pgiostat.statistics.names import OTHER, OWN, Statement
+from pgiostat.statistics.names import OTHER, OWN, Statement, StatementKey
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.models import volume_of
@@ -308,6 +316,84 @@ def test_a_row_is_gone_into_down_to_the_statement_and_back() -> None:
         assert app.state.view is View.STATEMENT
         await pilot.press("escape", "escape")
         assert (app.state.view, app.state.row, app.state.path) == (View.CATEGORY, 1, ())
+
+    play(script)
+
+
+class _Planning(Told):
+    """A feed with a server that plans."""
+
+    answer: StatementPlan | NoPlan = NoPlan("it runs in another database", "Connect there.")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Sequence[StatementKey]] = []
+
+    def plan(self, keys: Sequence[StatementKey]) -> StatementPlan | NoPlan:
+        self.asked.append(keys)
+        return self.answer
+
+
+def _planned(feed: _Planning, size: tuple[int, int] = (100, 40)) -> str:
+    """Return the plan on the page of a statement."""
+    drawn: list[str] = []
+
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("down", "enter", "enter", "enter")
+        assert feed.asked == []
+        await pilot.press("x")
+        page = app.screen
+        await until(pilot, lambda: isinstance(page, StatementPage) and page.has_plan)
+        await pilot.pause()
+        console = Console(width=size[0], file=io.StringIO(), highlight=False)
+        console.print(page.query_one("#plan", Static).content)
+        assert isinstance(console.file, io.StringIO)
+        drawn.append(console.file.getvalue())
+
+    play(script, size, feed=feed)
+    return drawn[0]
+
+
+def test_a_statement_is_planned_on_request() -> None:
+    feed = _Planning()
+    node = PlanNode(
+        "Seq Scan", "public", "t", "t", rows=3.0, conditions=(("Filter", "(t.c = $1)"),)
+    )
+    limit = PlanNode("Limit", rows=3.0, children=(node,))
+    sizes = {("public", "t"): RelationSize(7500, 300_000)}
+    nodes = node_reads(limit, sizes)
+    feed.answer = StatementPlan(nodes, shape_of(limit), "monitor", "app", "public")
+    drawn = _planned(feed).replace(shape_of(limit), "SHAPE")
+    assert drawn.splitlines() == PLANNED
+    assert [[len(key) for key in keys] for keys in feed.asked] == [[3]]
+
+
+PLANNED = [
+    "",
+    "plan                       rows blocks",
+    "  Limit                       3      –",
+    "  ▶ Seq Scan on t             3  7,500",
+    "        Filter: (t.c = $1)",
+    "plan: Seq Scan reads all 7,500 blocks of t, about 7,500 blocks per call",
+    "  generic plan as monitor, search_path = public; the statement runs as app; shape SHAPE",
+]
+
+
+def test_what_has_no_plan_says_why() -> None:
+    assert _planned(_Planning()).splitlines() == [
+        "",
+        "no plan: it runs in another database",
+        "  Connect there.",
+    ]
+
+
+def test_without_a_server_there_is_no_key_for_plans() -> None:
+    async def script(app: WatchApp, pilot: Pilot[None]) -> None:
+        await pilot.press("down", "enter", "enter", "enter")
+        assert "plan" not in " ".join(keys(app))
+        await pilot.press("x")
+        assert isinstance(app.screen, StatementPage)
+        assert not app.screen.has_plan
 
     play(script)
 

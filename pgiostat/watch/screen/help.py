@@ -27,6 +27,7 @@ KEYS = (
     ("Enter, Esc", "open the row: its statements, entries or page; and go back"),
     ("s", "split statements into entries of pg_stat_statements, or merge them by fingerprint"),
     ("t", "show the tables of the statement"),
+    ("x", "on a statement's page: show a generic plan; the statement is not executed"),
     ("/", "filter by text, category, user or database; Esc clears the filter"),
     ("< >", "sort by the column to the left or right; r reverses the order"),
     ("[ ]", "scroll the columns; the name stays"),

@@ -1,8 +1,8 @@
 """The page of a statement: its text, its category and rule, and its last minutes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
@@ -14,13 +14,15 @@ from textual.screen import Screen
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
+from pgiostat.analysis.plans import NoPlan, StatementPlan
 from pgiostat.analysis.rank import RankRow
 from pgiostat.escape import terminal
 from pgiostat.queries.own_text import NOT_EXPLAINABLE, is_explainable, numbered
 from pgiostat.render.columns import METRICS
+from pgiostat.render.plan import plan_sentences, plan_table
 from pgiostat.render.sql import statement
 from pgiostat.render.table import Line
-from pgiostat.render.text import drawn
+from pgiostat.render.text import drawn, lines, trimmed
 from pgiostat.statistics.delta import Quality
 from pgiostat.statistics.row_deltas import Basis
 from pgiostat.units import UNKNOWN, format_coverage, format_duration, format_share
@@ -58,8 +60,24 @@ class StatementDetails:
     causes: tuple[str, ...] = ()
 
 
-PageActions = tuple[Callable[[RankRow], None], Callable[[], None]]
-"""Copies a statement; shows its tables."""
+PlanOf = Callable[[RankRow], StatementPlan | NoPlan]
+"""Returns a plan of a statement; it takes a while."""
+
+
+class PageActions(NamedTuple):
+    """What the keys of the page do.
+
+    Attributes:
+        copy: Copies a statement.
+        tables: Shows its tables.
+        plan: Plans it; None without a server.
+    """
+
+    copy: Callable[[RankRow], None]
+    tables: Callable[[], None]
+    plan: PlanOf | None = None
+
+
 GetDetails = Callable[[RowKey, tuple[int, int]], StatementDetails]
 """Returns what is known of a row's statement now, with a heading for so many cells and lines."""
 BASES = {
@@ -82,24 +100,33 @@ class StatementPage(Screen[None]):
     StatementPage #plots { height: 11; }
     StatementPage PlotextPlot { width: 1fr; }
     StatementPage #text { max-height: 8; }
+    StatementPage #plan { height: auto; display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,backspace", "dismiss", "back"),
         Binding("y", "copy", "copy"),
         Binding("t", "tables", "tables"),
+        Binding("x", "plan", "plan"),
     ]
 
     def __init__(
         self, row: RankRow, now: GetDetails, does: PageActions, judge: Judge | None
     ) -> None:
         super().__init__()
-        self._copy, self._show_tables = does
+        self._does = does
         self._row = row
         self._now = now
         self._judge = judge
         self._plots = (PlotextPlot(), PlotextPlot())
         self._head, self._counts = Static(id="head"), Static(id="numbers")
         self._causes = Static(id="causes")
+        self._plan_lines = Static(id="plan")
+        self._plan: StatementPlan | NoPlan | None = None
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether a plan, or why there is none, is shown."""
+        return self._plan is not None
 
     def compose(self) -> ComposeResult:
         """Make the page."""
@@ -112,6 +139,7 @@ class StatementPage(Screen[None]):
             if row.text and not row.own_text:
                 words = NOT_OWN if is_explainable(row.text) else f"{NOT_OWN}; {NOT_EXPLAINABLE}"
                 yield Static(Text(words, "dim"))
+            yield self._plan_lines
             with Horizontal(id="plots"):
                 yield from self._plots
             yield self._counts
@@ -135,6 +163,8 @@ class StatementPage(Screen[None]):
         self._causes.update(Text("\n".join(map(terminal, known.causes)), "yellow"))
         self._causes.display = bool(known.causes)
         self._counts.update(self._numbers(known, width))
+        if self._plan is not None:
+            self._plan_lines.update(Group(*_plan_drawn(self._plan, width - 2)))
         for on, values, title in zip(
             self._plots,
             (past.blocks_per_s, past.calls_per_s),
@@ -145,12 +175,34 @@ class StatementPage(Screen[None]):
 
     def action_copy(self) -> None:
         """Copy the statement, so that EXPLAIN takes it."""
-        self._copy(self._row)
+        self._does.copy(self._row)
 
     def action_tables(self) -> None:
         """Leave the page for the tables of the statement."""
         self.dismiss()
-        self._show_tables()
+        self._does.tables()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether an action has its key: a plan needs a server."""
+        if action == "plan":
+            return self._does.plan is not None
+        return super().check_action(action, parameters)
+
+    def action_plan(self) -> None:
+        """Plan the statement, in a thread."""
+        self._plan_lines.display = True
+        self._plan_lines.update(Text("planning …", "dim"))
+        self.run_worker(self._planned, thread=True, exclusive=True, name="plan")
+
+    def _planned(self) -> None:
+        if self._does.plan is not None:
+            plan = self._does.plan(self._row)
+            self.app.call_from_thread(self._show_plan, plan)
+
+    def _show_plan(self, plan: StatementPlan | NoPlan) -> None:
+        self._plan = plan
+        if self.is_mounted:
+            self.draw()
 
     def _numbers(self, known: StatementDetails, width: int) -> RenderableType:
         now = known.row
@@ -179,6 +231,15 @@ class StatementPage(Screen[None]):
         if self._judge is None or not self._row.text:
             return Text("")
         return Group("", self._judge(self._row))
+
+
+def _plan_drawn(plan: StatementPlan | NoPlan, width: int) -> Iterator[Text]:
+    """Yield the lines of a plan."""
+    yield Text("")
+    if isinstance(plan, StatementPlan):
+        yield from drawn(lines(plan_table(plan, "plan"), width))
+    for each in plan_sentences(plan):
+        yield Text(trimmed(each, width), "dim")
 
 
 def _quality(known: StatementDetails, row: RankRow) -> list[tuple[str, str]]:

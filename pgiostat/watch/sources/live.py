@@ -1,16 +1,17 @@
 """The live source of intervals: a server, with optional recording."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from pgiostat.analysis.notices import Notice
+from pgiostat.analysis.plans import NoPlan, StatementPlan
 from pgiostat.errors import PgiostatError
 from pgiostat.statistics.definitions import Definition, DefinitionKey
 from pgiostat.statistics.delta import Delta
-from pgiostat.statistics.names import Describe, Names, Statement
+from pgiostat.statistics.names import Describe, Names, Statement, StatementKey
 from pgiostat.statistics.snapshot import Server
 from pgiostat.volume.bucket import CreditBucket
 from pgiostat.volume.demand import Demand
@@ -143,6 +144,20 @@ class LiveSource:
                 self._writer.close()
             if self._compaction is not None:
                 self._compaction.finish()
+
+    def plan(self, keys: Sequence[StatementKey]) -> StatementPlan | NoPlan:
+        """Return a generic plan of a statement, on connections of its own."""
+        from pgiostat.postgres.plans import plan_of  # noqa: PLC0415 - most sessions need none
+        from pgiostat.postgres.session import connect  # noqa: PLC0415 - as above
+
+        try:
+            session = connect(self._dsn)
+        except PgiostatError as error:
+            return NoPlan(error.message, error.hint or "")
+        try:
+            return plan_of(session, keys)
+        finally:
+            session.close()
 
     def _measure_disk(self, delta: Delta | None) -> None:
         """Begin to measure the server's device: the first screen does not wait for it."""

@@ -1,14 +1,16 @@
 """The interface of a source of intervals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from threading import Event
 from typing import Protocol, runtime_checkable
 
+from pgiostat.analysis.plans import NoPlan, StatementPlan
+from pgiostat.statistics.names import StatementKey
 from pgiostat.watch.model.interval import Interval
 from pgiostat.watch.model.session import WatchSession
 
-__all__ = ["IntervalSource", "ReplayControls"]
+__all__ = ["IntervalSource", "PlansStatements", "ReplayControls"]
 
 
 class IntervalSource(Protocol):
@@ -19,6 +21,14 @@ class IntervalSource(Protocol):
 
     def intervals(self, stop: Event) -> Iterator[Interval]:
         """Yield intervals until `stop` is set."""
+
+
+@runtime_checkable
+class PlansStatements(Protocol):
+    """A source with a server, which plans statements on request."""
+
+    def plan(self, keys: Sequence[StatementKey]) -> StatementPlan | NoPlan:
+        """Return a generic plan of a statement; its entries are role, database and queryid."""
 
 
 @runtime_checkable
