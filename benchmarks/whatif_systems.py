@@ -2,6 +2,10 @@
 
     python benchmarks/whatif_systems.py [--runs N] [--seed FIRST] [--json]
 
+The output says how often the point was within 10 points of the truth, its mean and worst error, and
+how often the range held; then how often the point was within 10 points without the tables, and how
+often reads in proportion to the calls were.
+
 Each run is a system by its seed. Statements of several categories touch several tables, and share
 them. A statement that names one table is known by table; one that joins two is known by its whole,
 as in a history. Then a category or a statement is dropped, or some of its calls are left out. The
@@ -16,18 +20,41 @@ import argparse
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["POLICIES", "SYSTEMS", "Run", "Statement", "System", "run_of", "system_of"]
+from pgiostat.analysis.whatif import (
+    Amounts,
+    Assumption,
+    ChangeKind,
+    Estimate,
+    Touches,
+    estimate,
+)
+
+__all__ = [
+    "POLICIES",
+    "SYSTEMS",
+    "Run",
+    "Statement",
+    "System",
+    "judge",
+    "judged",
+    "run_of",
+    "runs",
+    "system_of",
+]
 
 TOUCHES = 90_000
 WARM_UP = 0.4
 """Share of the touches that fill the cache, and are not counted."""
 LEAST_READS = 500
 """Chance decides where fewer blocks were read."""
+WITHIN = 0.1
+"""A point is right within this share of all reads."""
 MOST_USAGE = 5
 RING = 32
 """Blocks of the ring buffer of a large scan."""
@@ -384,24 +411,89 @@ def runs(first: int, many: int) -> Iterator[Run]:
             yield run
 
 
+def judged(run: Run, *, by_table: bool = True) -> Estimate:
+    """Return the estimate for a run, with or without the tables of its statements."""
+    touches = []
+    for number, (statement, counts) in enumerate(zip(run.statements, run.counted, strict=True)):
+        name = str(number) if run.changed == number else statement.category
+        tables = tuple(map(str, statement.tables)) if by_table else ()
+        touches.append(Touches(name, tables, Amounts(*map(float, counts))))
+    had: dict[str, Amounts] = {}
+    for each in touches:
+        had[each.name] = had.get(each.name, Amounts(0.0, 0.0)) + each.amounts
+    how = ChangeKind.CALLS if run.factor else ChangeKind.DROP
+    return estimate(had, [Assumption(str(run.changed), how, run.factor)], touches)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How often points and ranges were right in some runs; errors as shares of all reads."""
+
+    of: str
+    runs: int
+    within: int
+    mean: float
+    worst: float
+    held: int
+    within_without_tables: int
+    within_proportion: int
+
+
+def judge(of: str, found: Sequence[Run]) -> Row:
+    """Return how often points and ranges were right."""
+    said = [judged(run) for run in found]
+    plain = [judged(run, by_table=False) for run in found]
+    off = [abs(each.point - run.after) / run.now for each, run in zip(said, found, strict=True)]
+    off_plain = [abs(e.point - run.after) / run.now for e, run in zip(plain, found, strict=True)]
+    in_proportion = [abs(_in_proportion(run) - run.after) / run.now for run in found]
+    return Row(
+        of,
+        len(found),
+        sum(each <= WITHIN for each in off),
+        fmean(off),
+        max(off),
+        sum(run.after in each for each, run in zip(said, found, strict=True)),
+        sum(each <= WITHIN for each in off_plain),
+        sum(each <= WITHIN for each in in_proportion),
+    )
+
+
+def _in_proportion(run: Run) -> float:
+    """Return what is read if only what is changed reads less, in proportion to its calls."""
+    mine = sum(
+        reads
+        for number, (statement, (reads, _)) in enumerate(
+            zip(run.statements, run.counted, strict=True)
+        )
+        if run.changed in (number, statement.category)
+    )
+    return run.now - mine * (1 - run.factor)
+
+
 def main() -> None:
-    """Print what each run read before and after its change."""
+    """Print how often points and ranges were right."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print each run")
     given = parser.parse_args()
-    for run in runs(given.seed, given.runs):
-        line = {
-            "kind": run.kind,
-            "policy": run.policy,
-            "seed": run.seed,
-            "changed": run.changed,
-            "factor": run.factor,
-            "now": run.now,
-            "after": run.after,
-        }
-        print(json.dumps(line) if given.json else " ".join(map(str, line.values())))
+    found = list(runs(given.seed, given.runs))
+    if given.json:
+        for run in found:
+            said = judged(run)
+            print(json.dumps(asdict(run) | {"now": run.now, "said": asdict(said)}))
+        return
+    print(f"{'':12}{'runs':>5}{'within 10 points':>18}{'mean':>7}{'worst':>7}{'held':>6}"
+          f"{'no tables':>11}{'proportion':>12}")  # fmt: skip
+    groups = {"all": found}
+    groups |= {kind: [run for run in found if run.kind == kind] for kind in SYSTEMS}
+    groups |= {policy: [run for run in found if run.policy == policy] for policy in POLICIES}
+    for of, some in groups.items():
+        row = judge(of, some)
+        print(
+            f"{of:12}{row.runs:5}{row.within:18}{row.mean:7.1%}{row.worst:7.0%}{row.held:6}"
+            f"{row.within_without_tables:11}{row.within_proportion:12}"
+        )
 
 
 if __name__ == "__main__":

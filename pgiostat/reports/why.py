@@ -14,6 +14,7 @@ from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.compare import is_same_history
 from pgiostat.reports.relation_history import relation_windows
+from pgiostat.reports.statement_match import matching
 from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
 from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
@@ -25,6 +26,7 @@ __all__ = [
     "ExplainedStatement",
     "WhyReport",
     "causes_between",
+    "server_of",
     "why_report",
     "window_before",
     "with_yesterday",
@@ -178,7 +180,7 @@ def _report(
 ) -> WhyReport:
     after = history.totals(windows[1])
     before = None if windows[0] is None else history.totals(windows[0])
-    server_id = _server(before, after)
+    server_id = server_of(before, after)
     names = history.names(describe, after.window).get(server_id, Names())
     groups = groups_of(history, before, after, server_id, names)
     definitions = DefinitionHistory(history.dimension("definition"), server_id)
@@ -194,7 +196,7 @@ def _report(
     )
 
 
-def _server(before: WindowTotals | None, after: WindowTotals) -> int:
+def server_of(before: WindowTotals | None, after: WindowTotals) -> int:
     """Return the server that was watched in both windows."""
     if len({each.label for each in after.servers}) > 1:
         raise PgiostatError(
@@ -215,9 +217,7 @@ def _server(before: WindowTotals | None, after: WindowTotals) -> int:
 
 def _chosen(groups: Groups, target: str) -> list[str]:
     """Return the keys of the statements to explain, the one first that reads most."""
-    found = [each for each in groups.values() if not target or _is_named(each, target)]
-    if target and not found:
-        found = [each for each in groups.values() if target.lower() in each.text.lower()]
+    found = matching(groups.values(), target) if target else [*groups.values()]
     if target and not found:
         raise PgiostatError(
             f'there is no statement, category or fingerprint "{target}" in the two windows',
@@ -228,10 +228,6 @@ def _chosen(groups: Groups, target: str) -> list[str]:
     active = [each for each in found if target or any(side.read for side in each.sides)]
     ordered = sorted(active, key=_weight, reverse=True)
     return [each.key for each in ordered[:MOST]]
-
-
-def _is_named(group: StatementGroup, target: str) -> bool:
-    return target in {group.key, group.category, *map(str, group.queryids)}
 
 
 def _weight(group: StatementGroup) -> tuple[float, float]:
