@@ -83,6 +83,8 @@ class _Place:
         with self._connect(database) as connection:
             for each in statements:
                 connection.execute(each.replace("{database}", database).encode())
+                # Or VACUUM's count of dead rows comes before that of the rows that it removed.
+                connection.execute("SELECT pg_stat_force_next_flush()")
 
     def calls(self, database: str, count: int) -> None:
         """Run the statement with the next keys, in one session."""

@@ -37,12 +37,17 @@ def _with_server(command: Command, values: dict[str, Any]) -> None:
     """Run a command with its arguments: a statement, a connection string, or both."""
     words: list[str] = values.pop("words") or []
     servers = [each for each in words if _SERVER.match(each)]
-    statements = [each for each in words if each not in servers]
+    histories = [each for each in words if each not in servers and Path(each).is_dir()]
+    statements = [each for each in words if each not in (*servers, *histories)]
     if len(servers) > 1 or len(statements) > 1:
         options.refuse(
             "too many arguments",
             hint="Name one statement, category or fingerprint, and one server; quote a text.",
         )
+    if histories and (values["history"] is not None or len(histories) > 1):
+        options.refuse("the history is specified twice: as an argument and with --history")
+    if histories:
+        values["history"] = histories[0]
     values |= {"dsn": next(iter(servers), None), "statement": next(iter(statements), "")}
     command(**values)
 
@@ -54,9 +59,9 @@ def _with_server(command: Command, values: dict[str, Any]) -> None:
                 list[str] | None,
                 typer.Argument(
                     help="A fingerprint, queryid, category or part of a text; default: the five"
-                    " statements that read most. A connection string explains a server without a"
-                    " history.",
-                    metavar="[STATEMENT] [DSN]",
+                    " statements that read most. A directory is the history. A connection string"
+                    " explains a server without one.",
+                    metavar="[STATEMENT] [HISTORY|DSN]",
                     show_default=False,
                 ),
             ],
@@ -142,12 +147,12 @@ def _refuse_history_options(**values: str | None) -> None:
 def _of_history(
     opened: "History", after: "Window", describe: "Describe", against: str | None, statement: str
 ) -> "WhyReport":
-    from pgiostat.reports.why import why_report, window_before, with_yesterday
+    from pgiostat.reports.why import why_lately, why_report, with_yesterday
 
-    before = window_before(after) if against is None else _before(opened, after, against)
-    report = why_report(opened, before, after, describe=describe, target=statement)
     if against is not None:
-        return report
+        before = _before(opened, after, against)
+        return why_report(opened, before, after, describe=describe, target=statement)
+    report = why_lately(opened, after, describe=describe, target=statement)
     return with_yesterday(report, opened, describe=describe, target=statement)
 
 

@@ -9,7 +9,13 @@ import pandas as pd
 from pgiostat.dataframes.arguments import step_of
 from pgiostat.dataframes.attrs import with_attrs
 from pgiostat.dataframes.relations import RelationFrames
-from pgiostat.reports.why import ExplainedStatement, WhyReport, why_report, window_before
+from pgiostat.reports.why import (
+    ExplainedStatement,
+    WhyReport,
+    why_lately,
+    why_report,
+    window_before,
+)
 from pgiostat.reports.why_fixes import ProposedFix
 from pgiostat.timespec import Instant, Length
 
@@ -44,7 +50,7 @@ class WhyFrames(RelationFrames):
         self,
         statement: str = "",
         *,
-        against: Length = "1h",
+        against: Length | None = None,
         label: str = "",
         since: Instant | None = None,
         until: Instant | None = None,
@@ -55,7 +61,8 @@ class WhyFrames(RelationFrames):
         Args:
             statement: Fingerprint, queryid, category or part of a text; the five statements that
                 read most if empty.
-            against: Length of the window before, which ends where the other one begins.
+            against: Length of the window before, which ends where the other one begins. An hour if
+                None; without anything there, what one window shows by itself is named.
             label: One server; all if empty.
             since: Start of the window; 15 minutes before its end if there is no last either.
             until: End of the window; the end of the newest interval if None.
@@ -75,10 +82,11 @@ class WhyFrames(RelationFrames):
         if since is None and last is None:
             last = "15m"
         after = self._window(label, since, until, last)
+        history, describe = self.history, self.describe
+        if against is None:
+            return _why_frame(why_lately(history, after, describe=describe, target=statement))
         before = window_before(after, step_of(against))
-        return _why_frame(
-            why_report(self.history, before, after, describe=self.describe, target=statement)
-        )
+        return _why_frame(why_report(history, before, after, describe=describe, target=statement))
 
 
 def _why_frame(report: WhyReport) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def fixes_in_words(
             yield from (f"{prefix}  {displayed(cost)}" for cost in fix.costs)
     if not is_only and (rest := len(proposed) - 1) > 0:
         others = f"{rest} more fix{'es' * (rest > 1)}"
-        yield f"{prefix}{others}, and what each costs: pgiostat why {evidence.key}"
+        yield f"{prefix}{others}, and what each costs: pgiostat why {evidence.key} …"
 
 
 def _effect(proposed: ProposedFix, evidence: StatementEvidence) -> str:

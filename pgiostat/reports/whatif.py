@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pgiostat.analysis.rank import Ranking
 from pgiostat.analysis.whatif import Assumption, ChangeKind, Estimate, estimate_between
-from pgiostat.analysis.whatif.layouts import Layout
+from pgiostat.analysis.whatif.layouts import SupposedLayout
 from pgiostat.history.read.history import History
 from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
@@ -58,7 +58,7 @@ def whatif_report(
     describe: Describe,
     assumptions: Sequence[Assumption],
     *,
-    layouts: Sequence[Layout] = (),
+    layouts: Sequence[SupposedLayout] = (),
     volume: Volume | None = None,
     balance: float | None = None,
     writes: float = 0.0,
@@ -114,7 +114,7 @@ def _effects(
     history: History,
     totals: WindowTotals,
     names: Mapping[int, Names],
-    layouts: Sequence[Layout],
+    layouts: Sequence[SupposedLayout],
 ) -> list[LayoutEffect]:
     if not layouts:
         return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pgiostat.analysis.fixes import Fix, FixKind, blocks_factors
 from pgiostat.analysis.fixes.supposed import supposed_index, supposed_order
 from pgiostat.analysis.fixes.table_facts import TableFacts, table_facts
-from pgiostat.analysis.whatif.layouts import Layout
+from pgiostat.analysis.whatif.layouts import SupposedLayout
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.analysis.why.index_definition import IndexColumns, index_columns
 from pgiostat.errors import ExitStatus, PgiostatError
@@ -59,7 +59,7 @@ class LayoutEffect:
         others: How many statements of the table it does not change.
     """
 
-    layout: Layout
+    layout: SupposedLayout
     table: str
     statements: tuple[StatementEffect, ...]
     others: int
@@ -82,7 +82,7 @@ def sources_of(
     return Sources(history, server_id, names, None, totals, groups, definitions)
 
 
-def layout_effects(sources: Sources, layouts: Sequence[Layout]) -> list[LayoutEffect]:
+def layout_effects(sources: Sources, layouts: Sequence[SupposedLayout]) -> list[LayoutEffect]:
     """Return what some layouts do to the statements of a window.
 
     Args:
@@ -136,7 +136,7 @@ def _statement(
 
 
 def _of_index(
-    named: NamedTables, key: TableKey, layout: Layout, indexes: Iterable[Definition]
+    named: NamedTables, key: TableKey, layout: SupposedLayout, indexes: Iterable[Definition]
 ) -> Callable[[TableFacts], Fix | None]:
     table = named.name(key)
     columns = {each.name: each for each in named.columns(key)}
@@ -163,7 +163,7 @@ def _of_index(
 
 
 def _of_order(
-    named: NamedTables, key: TableKey, layout: Layout, indexes: Sequence[Definition]
+    named: NamedTables, key: TableKey, layout: SupposedLayout, indexes: Sequence[Definition]
 ) -> Callable[[TableFacts], Fix | None]:
     table = named.name(key)
     index = next((each for each in indexes if each.name == layout.index), None)
@@ -184,7 +184,7 @@ def _of_order(
     return lambda facts: supposed_order(facts, *found)
 
 
-def _table(named: NamedTables, layout: Layout) -> TableKey:
+def _table(named: NamedTables, layout: SupposedLayout) -> TableKey:
     """Return the table of a layout."""
     *schema, name = layout.table
     found = {

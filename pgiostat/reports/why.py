@@ -27,6 +27,7 @@ __all__ = [
     "WhyReport",
     "causes_between",
     "server_of",
+    "why_lately",
     "why_report",
     "window_before",
     "with_yesterday",
@@ -80,6 +81,28 @@ class WhyReport:
 def window_before(after: Window, length: timedelta = BEFORE) -> Window:
     """Return the window that ends where another one begins."""
     return replace(after, since=after.since - length, until=after.since)
+
+
+def why_lately(
+    history: History, after: Window, *, describe: Describe, target: str = ""
+) -> WhyReport:
+    """Compare a window with the hour before; without anything there, explain it alone.
+
+    Args:
+        history: Where the intervals are.
+        after: The window to explain.
+        describe: Returns the category of a statement, by the current rules.
+        target: As for why_report.
+
+    Raises:
+        PgiostatError: As why_report does, but not if nothing was collected in the hour before.
+    """
+    try:
+        return why_report(history, window_before(after), after, describe=describe, target=target)
+    except PgiostatError as error:
+        if error.slug != "window-empty":
+            raise
+    return why_report(history, None, after, describe=describe, target=target)
 
 
 def with_yesterday(

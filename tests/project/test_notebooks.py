@@ -11,7 +11,7 @@ from pgiostat.history.format.root import check
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-CHARTS = {"explore.ipynb": 6, "investigation.ipynb": 4}
+CHARTS = {"explore.ipynb": 6, "fix.ipynb": 1, "investigation.ipynb": 4}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own start
@@ -40,7 +40,7 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
-@pytest.mark.parametrize("place", ["history", "investigation/history"])
+@pytest.mark.parametrize("place", ["history", "fix", "investigation/history"])
 def test_a_sample_history_names_no_machine(place: str) -> None:
     root = ROOT / "sample_data" / place
     layout = check(root)

@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgiostat.lab.workload import incidents, schema
+from pgiostat.lab.faults.incident import WorkloadIncident
+from pgiostat.lab.workload import faults, incidents, schema
 from pgiostat.lab.workload import load as sync
-from pgiostat.lab.workload.incidents import IncidentSwitch, WorkloadIncident
-from pgiostat.lab.workload.shop import incidents as shop
+from pgiostat.lab.workload.incidents import IncidentSwitch
+from pgiostat.lab.workload.shop import faults as shop
 from pgiostat.lab.workload.shop import pages, rows
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import Preset, rule_book
@@ -102,7 +103,7 @@ def each_incident(
     before = indexes(dsn)
     for each in of:
         file.write_text(f"{each.name}\n")
-        work(each.name, switch.current)
+        work(each.name, switch.traffic)
         yield each.name, sorted(str(name) for name, _ in before ^ indexes(dsn))
         file.unlink()
         assert switch.current() == ""
@@ -114,17 +115,17 @@ def test_an_incident_of_the_sync_system_costs_requests_and_is_taken_back(
 ) -> None:
     round_of = {"table added": 36 + 24, "report started": 36 + 2, "skip bug": 36 + 24}
 
-    def work(name: str, incident: Callable[[], str]) -> None:
+    def work(name: str, traffic: Callable[[], str]) -> None:
         waits = 2 * round_of.get(name, 36)
         dsn = as_role(sync_dsn, schema.WRITER)
-        assert sync.run(dsn, After(waits), size=SMALL_SYNC, incident=incident) == waits
+        assert sync.run(dsn, After(waits), size=SMALL_SYNC, traffic=traffic) == waits
 
     calls(sync_dsn, schema.WRITER, "sync")
     work("", str)
     steady = calls(sync_dsn, schema.WRITER, "sync")
     assert (steady["version"], steady["manifest"], steady["upload"]) == (24, 18, 90)
     found = {}
-    for name, changed in each_incident(sync_dsn, tmp_path / "incident", sync.INCIDENTS, work):
+    for name, changed in each_incident(sync_dsn, tmp_path / "incident", faults.INCIDENTS, work):
         counted = calls(sync_dsn, schema.WRITER, "sync")
         found[name] = (changed, counted["version"], counted["manifest"])
         assert ("select visit" in counted) == (name == "report started")
@@ -140,8 +141,8 @@ def test_an_incident_of_the_sync_system_costs_requests_and_is_taken_back(
 def test_an_incident_of_the_shop_shows_as_a_category_and_is_taken_back(
     shop_dsn: str, tmp_path: Path
 ) -> None:
-    def work(_name: str, incident: Callable[[], str]) -> None:
-        pages.run(as_role(shop_dsn, "shop"), After(100), size=SMALL_SHOP, incident=incident)
+    def work(_name: str, traffic: Callable[[], str]) -> None:
+        pages.run(as_role(shop_dsn, "shop"), After(100), size=SMALL_SHOP, traffic=traffic)
 
     calls(shop_dsn, "shop", "general")
     work("", str)

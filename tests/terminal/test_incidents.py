@@ -3,7 +3,7 @@
 from textual.pilot import Pilot
 
 from pgiostat.errors import PgiostatError
-from pgiostat.lab.workload.incidents import WorkloadIncident
+from pgiostat.lab.faults.incident import WorkloadIncident
 from pgiostat.watch.app import WatchApp
 from pgiostat.watch.model.interval import Interval
 from tests.support.screens import Told, play, screen, shown, until

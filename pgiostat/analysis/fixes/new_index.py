@@ -75,8 +75,9 @@ def _prediction(facts: TableFacts, wanted: WantedIndex, tree: BTree) -> Predicti
     others = own.touched_per_call - part if part is not None else 0.0
     levels = float(tree.height)
     if wanted.gives_order and access.extreme:
-        found = others + levels + _MAP
-        return Prediction(others + levels, found, found, Grounds.INDEX)
+        # The highest value was often written just now: its row is not yet visible to all.
+        found = others + levels + _MAP + _is_written(facts)
+        return Prediction(others + levels, found, found + 1, Grounds.INDEX)
     rows = facts.found_per_call(wanted)
     if rows is None:
         return None
@@ -89,10 +90,26 @@ def _prediction(facts: TableFacts, wanted: WantedIndex, tree: BTree) -> Predicti
     least = adjacent_pages(rows, facts.rows_per_page or 1.0)
     most = min(rows, float(facts.table.pages))
     if wanted.gives_order and access.limit:
-        least = most  # those that are chosen by another order lie apart
+        least = _newest_pages(facts, rows)
     elif facts.used_index is not None and (blocks := facts.blocks_of(rows)):
         least = most = min(max(blocks, least), most)
     return _range(low + min(least, most), high + most, 1)
+
+
+def _is_written(facts: TableFacts) -> bool:
+    """Return whether rows of the table are inserted or updated."""
+    after = facts.table.after
+    return bool(after.count("n_tup_ins") or after.count("n_tup_upd"))
+
+
+def _newest_pages(facts: TableFacts, rows: float) -> float:
+    """Return the blocks of rows that follow each other in the order, if that is the table's own.
+
+    Between two of them lie the rows of other keys.
+    """
+    found, per_page = facts.found_per_call() or rows, facts.rows_per_page or 1.0
+    apart = min(facts.rows / max(found, 1.0) / per_page, 1.0)
+    return 1 + max(rows - 1, 0.0) * apart
 
 
 def _may_repeat(wanted: WantedIndex) -> bool:

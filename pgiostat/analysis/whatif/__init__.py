@@ -67,7 +67,7 @@ def estimate(
         had: Amounts of each category or statement, and of what none explains, by its name; the
             reads are all reads.
         supposed: At most one assumption for each name.
-        touches: Which tables they touch, as far as that is known; what has no table is assumed to
+        touches: Which tables they touch, where that is known; what has no table is assumed to
             touch blocks that no other name touches.
 
     >>> had = {"version": Amounts(60, 40), "manifest": Amounts(40, 60)}

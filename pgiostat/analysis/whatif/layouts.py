@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pgiostat.errors import PgiostatError, invalid_option
 
-__all__ = ["Layout", "parse_layouts"]
+__all__ = ["SupposedLayout", "parse_layouts"]
 
 _NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
 _TABLE = rf"{_NAME}(?:\.{_NAME})?"
@@ -17,7 +17,7 @@ _NAMES = re.compile(_NAME)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SupposedLayout:
     """An index that is supposed, or rows in the order of an index.
 
     Attributes:
@@ -35,7 +35,7 @@ class Layout:
     index: str = ""
 
 
-def parse_layouts(indexes: Sequence[str], clusters: Sequence[str]) -> list[Layout]:
+def parse_layouts(indexes: Sequence[str], clusters: Sequence[str]) -> list[SupposedLayout]:
     """Return the layouts of a command line.
 
     Args:
@@ -54,21 +54,21 @@ def parse_layouts(indexes: Sequence[str], clusters: Sequence[str]) -> list[Layou
     return [*map(_index, indexes), *map(_cluster, clusters)]
 
 
-def _index(text: str) -> Layout:
+def _index(text: str) -> SupposedLayout:
     found = _INDEX.fullmatch(text)
     if found is None:
         raise _invalid("index", text, "--index 'orders(customer_id, created_at)'")
     columns, included = _names(found[2]), _names(found[3] or "")
     if len({*columns, *included}) < len(columns) + len(included):
         raise invalid_option(f'invalid value for --index: "{text}"', hint="Name each column once.")
-    return Layout(f"--index {text.strip()}", _names(found[1]), columns, included)
+    return SupposedLayout(f"--index {text.strip()}", _names(found[1]), columns, included)
 
 
-def _cluster(text: str) -> Layout:
+def _cluster(text: str) -> SupposedLayout:
     found = _CLUSTER.fullmatch(text)
     if found is None:
         raise _invalid("cluster", text, "--cluster orders:orders_pkey")
-    return Layout(f"--cluster {text.strip()}", _names(found[1]), index=_names(found[2])[0])
+    return SupposedLayout(f"--cluster {text.strip()}", _names(found[1]), index=_names(found[2])[0])
 
 
 def _invalid(option: str, text: str, example: str) -> PgiostatError:

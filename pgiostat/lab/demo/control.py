@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
-from pgiostat.lab.workload.incidents import WorkloadIncident, named_incident
+from pgiostat.lab.faults.incident import WorkloadIncident
+from pgiostat.lab.workload.incidents import named_incident
 
 __all__ = ["DemoControl"]
 

@@ -8,9 +8,8 @@ import platformdirs
 
 from pgiostat.extras import require
 from pgiostat.lab.data import DBNAME
-from pgiostat.lab.workload import load as sync_load
-from pgiostat.lab.workload import schema
-from pgiostat.lab.workload.incidents import WorkloadIncident
+from pgiostat.lab.faults.incident import WorkloadIncident
+from pgiostat.lab.workload import faults, schema
 from pgiostat.queries.rules import PresetChoice
 
 __all__ = ["FOLDERS", "Scenario", "command_of", "directory_of", "scenario_of"]
@@ -79,14 +78,15 @@ def _sync() -> Scenario:
         schema.DEMO.total,
         schema.is_loaded,
         lambda dsn, progress: schema.load(dsn, progress=progress),
-        sync_load.INCIDENTS,
+        faults.INCIDENTS,
     )
 
 
 def _shop() -> Scenario:
     require("sqlalchemy")
     # The sync system does without SQLAlchemy.
-    from pgiostat.lab.workload.shop import incidents, model, rows  # noqa: PLC0415
+    from pgiostat.lab.workload.shop import faults as shop_faults  # noqa: PLC0415
+    from pgiostat.lab.workload.shop import model, rows  # noqa: PLC0415
 
     return Scenario(
         "shop",
@@ -97,5 +97,5 @@ def _shop() -> Scenario:
         rows.SHOP_SIZE.total,
         rows.is_loaded,
         lambda dsn, progress: rows.load(dsn, progress=progress),
-        incidents.INCIDENTS,
+        shop_faults.INCIDENTS,
     )

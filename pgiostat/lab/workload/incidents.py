@@ -5,32 +5,16 @@ database accordingly, and sends the traffic of the incident.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-__all__ = ["IncidentSwitch", "WorkloadIncident", "named_incident"]
+from pgiostat.lab.faults.incident import WorkloadIncident
+
+__all__ = ["IncidentSwitch", "named_incident"]
 
 LOCK_SECONDS = 2
 """A session of the user may have locked what an incident changes: the traffic goes on meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkloadIncident:
-    """An incident of a workload.
-
-    Attributes:
-        name: Its name in the list and in the file.
-        text: What happens, as a sentence without a full stop.
-        cause: Statements of a superuser that cause it.
-        back: Statements that take it back, whether it was caused or not.
-    """
-
-    name: str
-    text: str
-    cause: tuple[str, ...] = ()
-    back: tuple[str, ...] = ()
 
 
 def named_incident(file: Path | None) -> str:
@@ -64,6 +48,11 @@ class IncidentSwitch:
         """Take all incidents back; an earlier process may have ended during one."""
         for each in self._incidents.values():
             self._execute(each.back)
+
+    def traffic(self) -> str:
+        """Return the name of the traffic of the incident in force, "" for the traffic as always."""
+        active = self._incidents.get(self.current())
+        return active.traffic if active else ""
 
     def current(self) -> str:
         """Return the name of the incident that the database is in, "" for none.

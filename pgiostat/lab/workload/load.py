@@ -1,4 +1,4 @@
-"""The sync API's clients in the demo: steady traffic, and the traffic of incidents."""
+"""The sync API's clients in the demo: steady traffic, and the traffic of faults."""
 
 import random
 import time
@@ -10,60 +10,18 @@ from threading import Event
 
 import psycopg
 
-from pgiostat.lab.workload.incidents import WorkloadIncident
+from pgiostat.lab.workload.faults import NEW_TABLE, NEW_TABLE_ROWS
 from pgiostat.lab.workload.pace import Request, send_paced
-from pgiostat.lab.workload.schema import DEMO, MANIFEST, UPLOAD, VERSION, WRITER, DataSize
+from pgiostat.lab.workload.schema import DEMO, FETCH, MANIFEST, UPLOAD, VERSION, DataSize
 from pgiostat.lab.workload.version_cache import Connection
 
-__all__ = ["INCIDENTS", "Mix", "run"]
+__all__ = ["TRAFFIC", "Mix", "Traffic", "run"]
 
-_NEW_TABLE = "note"
-_NEW_TABLE_ROWS = 1_000
 _REPORT = (
     "SELECT client_id, count(*), sum(length(payload)) FROM visit"
     " GROUP BY client_id ORDER BY sum(length(payload)) DESC LIMIT 20 /* report:visits */"
 )
-
-INDEX_DROPPED = WorkloadIncident(
-    "index dropped",
-    "the primary key of table invoice is gone: queries read the whole table, and uploads fail",
-    cause=("ALTER TABLE invoice DROP CONSTRAINT IF EXISTS invoice_pkey",),
-    back=(
-        "CREATE UNIQUE INDEX IF NOT EXISTS invoice_pkey ON invoice (client_id, id)",
-        (
-            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'invoice_pkey')"
-            " THEN ALTER TABLE invoice ADD CONSTRAINT invoice_pkey PRIMARY KEY USING INDEX"
-            " invoice_pkey; END IF; END $$"
-        ),
-    ),
-)
-TABLE_ADDED = WorkloadIncident(
-    "table added",
-    "the clients synchronize one table more, note",
-    cause=(
-        f"DROP TABLE IF EXISTS {_NEW_TABLE}",
-        (
-            f"CREATE TABLE {_NEW_TABLE} (client_id int NOT NULL, id int NOT NULL,"
-            " row_version bigint NOT NULL, payload text NOT NULL)"
-        ),
-        (
-            f"INSERT INTO {_NEW_TABLE} SELECT i % {DEMO.clients}, i / {DEMO.clients}, i,"  # noqa: S608 - ours
-            f" repeat(md5(i::text), {DEMO.payload // 32 + 1})"
-            f" FROM generate_series(0, {DEMO.clients * _NEW_TABLE_ROWS - 1}) AS i"
-        ),
-        f"ALTER TABLE {_NEW_TABLE} ADD PRIMARY KEY (client_id, id)",
-        f"GRANT SELECT, INSERT, UPDATE ON {_NEW_TABLE} TO {WRITER}",
-        f"ANALYZE {_NEW_TABLE}",
-    ),
-    back=(f"DROP TABLE IF EXISTS {_NEW_TABLE}",),
-)
-REPORT_STARTED = WorkloadIncident(
-    "report started", "a report adds up all rows of table visit, twice a second"
-)
-SKIP_BUG = WorkloadIncident(
-    "skip bug", "the clients check the version of tables that they should skip"
-)
-INCIDENTS = (INDEX_DROPPED, TABLE_ADDED, REPORT_STARTED, SKIP_BUG)
+FETCHED_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +41,43 @@ class Mix:
 
 NEW_TABLE_MIX = Mix(versions=16, manifests=4, uploads=4)
 """Requests for the table of an incident, beside the others."""
-REPORTS = 2
-CHECKED_BY_MISTAKE = 2
-"""Version queries of tables to be skipped, for each one that is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What differs from the traffic as always.
+
+    Attributes:
+        versions: Version queries for each one that is due.
+        manifest_rows: Rows of a manifest query; 0 as in the mix.
+        fetches: Fetches of rows per second.
+        clients: Requests are of this many clients; 0 for all.
+        new_table: Whether a table more is synchronized.
+        reports: Reports per second.
+    """
+
+    versions: int = 1
+    manifest_rows: int = 0
+    fetches: int = 0
+    clients: int = 0
+    new_table: bool = False
+    reports: int = 0
+
+
+_AS_ALWAYS = Traffic()
+TRAFFIC = {
+    "new table": Traffic(new_table=True),
+    "report": Traffic(reports=2),
+    "reports": Traffic(reports=4),
+    "versions doubled": Traffic(versions=2),
+    "versions tripled": Traffic(versions=3),
+    "short manifests": Traffic(manifest_rows=300),
+    "long manifests": Traffic(manifest_rows=1_600),
+    "three clients": Traffic(clients=3),
+    "twelve clients": Traffic(clients=12),
+    "fetches of five clients": Traffic(clients=5, fetches=12),
+}
+"""The kinds of traffic by name; any other name is the traffic as always."""
 
 
 def run(
@@ -95,7 +87,7 @@ def run(
     mix: Mix | None = None,
     size: DataSize = DEMO,
     seed: int = 1,
-    incident: Callable[[], str] = str,
+    traffic: Callable[[], str] = str,
 ) -> int:
     """Send requests on a schedule until a stop; return the number of answered requests.
 
@@ -105,29 +97,32 @@ def run(
         mix: The requests of a second.
         size: The data on the server.
         seed: The same one makes the same requests.
-        incident: Returns the name of the incident in force, "" for none.
+        traffic: Returns the name of the traffic, "" for the traffic as always.
     """
     mix = mix or Mix()
     chance = random.Random(seed)  # noqa: S311 - the same work each time, nothing secret
     with psycopg.connect(dsn, autocommit=True, application_name="sync_api") as connection:
 
         def next_round() -> Sequence[Request]:
-            return _round(connection, mix, size, incident())
+            return _round(connection, mix, size, TRAFFIC.get(traffic(), _AS_ALWAYS))
 
         return send_paced(next_round, stop, chance)
 
 
-def _round(connection: Connection, mix: Mix, size: DataSize, incident: str) -> list[Request]:
-    """Return the requests of a second during an incident, or without one."""
-    if incident == SKIP_BUG.name:
-        mix = replace(mix, versions=mix.versions * (1 + CHECKED_BY_MISTAKE))
+def _round(connection: Connection, mix: Mix, size: DataSize, traffic: Traffic) -> list[Request]:
+    """Return the requests of a second."""
+    mix = replace(
+        mix,
+        versions=mix.versions * traffic.versions,
+        manifest_rows=traffic.manifest_rows or mix.manifest_rows,
+    )
+    size = replace(size, clients=traffic.clients or size.clients)
     requests = _requests(connection, mix, size)
-    if incident == TABLE_ADDED.name:
-        added = replace(size, rows=_NEW_TABLE_ROWS, tables=(_NEW_TABLE,))
+    if traffic.new_table:
+        added = replace(size, rows=NEW_TABLE_ROWS, tables=(NEW_TABLE,))
         requests += _requests(connection, NEW_TABLE_MIX, added)
-    if incident == REPORT_STARTED.name:
-        requests += [partial(_report, connection)] * REPORTS
-    return requests
+    requests += [partial(_fetch, connection, size)] * traffic.fetches
+    return requests + [partial(_report, connection)] * traffic.reports
 
 
 def _requests(connection: Connection, mix: Mix, size: DataSize) -> list[Request]:
@@ -158,6 +153,11 @@ def _version(connection: Connection, size: DataSize, chance: random.Random) -> N
 def _manifest(connection: Connection, size: DataSize, rows: int, chance: random.Random) -> None:
     first = chance.randrange(max(1, size.rows - rows))
     _execute(connection, MANIFEST, chance, size, [first, first + rows])
+
+
+def _fetch(connection: Connection, size: DataSize, chance: random.Random) -> None:
+    first = chance.randrange(max(1, size.rows - FETCHED_ROWS))
+    _execute(connection, FETCH, chance, size, [first, first + FETCHED_ROWS])
 
 
 def _upload(connection: Connection, size: DataSize, rows: int, chance: random.Random) -> None:

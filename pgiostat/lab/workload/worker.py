@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import psycopg
 
-from pgiostat.lab.workload import load
+from pgiostat.lab.workload import faults, load
 from pgiostat.lab.workload.incidents import IncidentSwitch
 
 __all__: list[str] = []
@@ -54,14 +54,15 @@ def _arguments() -> argparse.Namespace:
 def _run(options: argparse.Namespace, stop: Event) -> None:
     if options.scenario == "shop":
         # It needs SQLAlchemy, which the other scenario does without.
-        from pgiostat.lab.workload.shop import incidents, pages  # noqa: PLC0415
+        from pgiostat.lab.workload.shop import faults as shop_faults  # noqa: PLC0415
+        from pgiostat.lab.workload.shop import pages  # noqa: PLC0415
 
-        switch = IncidentSwitch(incidents.INCIDENTS, options.admin, options.incident)
-        pages.run(options.dsn, stop, incident=switch.current)
+        switch = IncidentSwitch(shop_faults.INCIDENTS, options.admin, options.incident)
+        pages.run(options.dsn, stop, traffic=switch.traffic)
         return
     mix = load.Mix(*options.mix) if options.mix else load.Mix()
-    switch = IncidentSwitch(load.INCIDENTS, options.admin, options.incident)
-    load.run(options.dsn, stop, mix=mix, incident=switch.current)
+    switch = IncidentSwitch(faults.INCIDENTS, options.admin, options.incident)
+    load.run(options.dsn, stop, mix=mix, traffic=switch.traffic)
 
 
 if __name__ == "__main__":

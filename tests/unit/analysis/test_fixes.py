@@ -91,7 +91,7 @@ def test_scattered_rows_have_an_index_an_order_and_a_table_of_their_answers() ->
         FixKind.CREATE_INDEX,
         "an index on t (client, version)",
         ("CREATE INDEX CONCURRENTLY ON public.t (client, version);",),
-        Prediction(3.0, 4.0, 4.0, Grounds.INDEX),
+        Prediction(3.0, 4.0, 5.0, Grounds.INDEX),
         size_bytes=9453568,
         columns=("client", "version"),
         table="t",
@@ -129,6 +129,8 @@ def test_updates_of_a_column_of_the_index_are_a_cost() -> None:
         Cause.SCATTERED_ROWS, evidence(table(after=written, updated=frozenset({"pad"})))
     )
     assert index.costs == ("writes to t make 2.0 entries of it per second",)
+    # The row of the highest value may not be visible to all.
+    assert index.prediction == Prediction(3.0, 5.0, 6.0, Grounds.INDEX)
 
 
 def test_a_dropped_index_is_made_again_as_it_was() -> None:

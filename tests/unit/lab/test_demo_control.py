@@ -8,7 +8,7 @@ import pytest
 
 from pgiostat.cli.demo import program
 from pgiostat.lab.demo.control import DemoControl
-from pgiostat.lab.workload.incidents import WorkloadIncident
+from pgiostat.lab.faults.incident import WorkloadIncident
 
 URI = "postgresql://pgiostat@127.0.0.1:21162/shop?passfile=/home/ann/passfile"
 INCIDENTS = (

@@ -8,12 +8,11 @@ from functools import partial
 from threading import Event
 from typing import TypeAlias
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from pgiostat.lab.workload.pace import Request, send_paced
-from pgiostat.lab.workload.shop.incidents import REPORT_STARTED, SKIP_BUG, TABLE_ADDED
 from pgiostat.lab.workload.shop.model import (
     Basket,
     BasketItem,
@@ -37,7 +36,7 @@ def run(
     *,
     size: ShopSize = SHOP_SIZE,
     seed: int = 1,
-    incident: Callable[[], str] = str,
+    traffic: Callable[[], str] = str,
 ) -> int:
     """Visit pages on a schedule until a stop; return the number of visited pages.
 
@@ -46,7 +45,7 @@ def run(
         stop: Ends the traffic.
         size: The data on the server.
         seed: The same one makes the same visits.
-        incident: Returns the name of the incident in force, "" for none.
+        traffic: Returns the name of the traffic, "" for the traffic as always.
 
     Raises:
         psycopg.Error: The server is gone, or refuses a statement.
@@ -54,16 +53,17 @@ def run(
     engine = shop_engine(dsn)
     chance = random.Random(seed)  # noqa: S311 - the same work each time, nothing secret
     try:
-        return send_paced(lambda: _round(engine, size, incident()), stop, chance)
+        return send_paced(lambda: _round(engine, size, traffic()), stop, chance)
     except DBAPIError as error:
         raise error.orig or error from error
     finally:
         engine.dispose()
 
 
-def _round(engine: Engine, size: ShopSize, incident: str) -> Sequence[Request]:
-    """Return the visits of a second during an incident, or without one."""
-    visits = _VISITS | _MORE_VISITS.get(incident, {})
+def _round(engine: Engine, size: ShopSize, traffic: str) -> Sequence[Request]:
+    """Return the visits of a second."""
+    visits = _VISITS | _MORE_VISITS.get(traffic, {})
+    size = _SIZES.get(traffic, size)
     return [
         partial(_visit, engine, size, page) for page, times in visits.items() for _ in range(times)
     ]
@@ -204,6 +204,14 @@ def _best_customers(session: Session, _chance: random.Random, _size: ShopSize) -
     ).all()
 
 
+def _cancel(session: Session, chance: random.Random, size: ShopSize) -> None:
+    """Cancel one of the newer orders."""
+    order = chance.randint(size.orders // 2 + 1, size.orders)
+    session.execute(delete(OrderItem).where(OrderItem.order_id == order))
+    session.execute(delete(Order).where(Order.id == order))
+    session.commit()
+
+
 _FULL_BASKET = 5
 _VISITS: dict[Page, int] = {
     _catalogue: 8,
@@ -218,8 +226,17 @@ _VISITS: dict[Page, int] = {
 }
 """Visits per second of each page."""
 _MORE_VISITS: dict[str, dict[Page, int]] = {
-    TABLE_ADDED.name: {_product: 0, _reviewed_product: 10},
-    REPORT_STARTED.name: {_best_customers: 1},
-    SKIP_BUG.name: {_front: 5},
+    "reviews": {_product: 0, _reviewed_product: 10},
+    "report": {_best_customers: 1},
+    "reports": {_best_customers: 3},
+    "front pages": {_front: 5},
+    "orders doubled": {_my_orders: 10, _order_pages: 8},
+    "orders tripled": {_my_orders: 15, _order_pages: 12},
+    "cancellations": {_cancel: 2},
 }
-"""The same for an incident; a page without a number here is visited as always."""
+"""The same for a kind of traffic; a page without a number here is visited as always."""
+_SIZES = {
+    "few customers": ShopSize(products=800, customers=800, baskets=800, orders=8_000),
+    "some customers": ShopSize(products=8_000, customers=8_000, baskets=4_000, orders=40_000),
+}
+"""Kinds of traffic that reach a part of the rows only."""
