@@ -171,7 +171,8 @@ def range_of_0_1(found: Dropped) -> Estimate:
     gone = found.had[found.dropped].reads
     now = sum(each.reads for each in found.had)
     hits = sum(each.hits for n, each in enumerate(found.had) if n != found.dropped)
-    return Estimate(now, (now - gone) * (1 - gone / now), now - gone + min(gone, hits))
+    low, high = (now - gone) * (1 - gone / now), now - gone + min(gone, hits)
+    return Estimate(now, low, high, point=now - gone)
 
 
 @dataclass(frozen=True, slots=True)

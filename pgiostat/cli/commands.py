@@ -32,7 +32,10 @@ PURPOSES = {
         "compare": ("compare:compare", "Compare the reads of two time windows, with error bounds."),
         "why": ("why:why", "Name the causes of reads that grew, with evidence from counters."),
         "burst": ("burst:burst", "Show what uses a volume's burst balance, and when it runs out."),
-        "whatif": ("whatif:whatif", "Estimate the reads if a category were gone or cheaper."),
+        "whatif": (
+            "whatif:whatif",
+            "Estimate the reads if a category or some statements were gone or cheaper.",
+        ),
     },
     "Share": {
         "export": ("export:export", "Write a time window as CSV files with a data dictionary."),

@@ -257,12 +257,12 @@ class Frames(WhyFrames):
         until: Instant | None = None,
         last: Length | None = None,
     ) -> pd.DataFrame:
-        """Return the estimated range of reads after a change: `pgiostat whatif`.
+        """Return the estimated point and range of reads after a change: `pgiostat whatif`.
 
         Args:
-            drop: Categories that are gone.
-            calls: Factors on calls, by category.
-            reads: Factors on blocks read, by category.
+            drop: Categories that are gone; or fingerprints, queryids or parts of texts.
+            calls: Factors on calls, by category or statements.
+            reads: Factors on blocks read, by category or statements.
             volume: As "gp2:500"; none if empty.
             label: One server; all if empty.
             since: Start of the window; the start of the history if None.
@@ -270,7 +270,8 @@ class Frames(WhyFrames):
             last: Length of the window, instead of a start.
 
         Returns:
-            A row for each measure: measure, unit, now, at_least, at_most; NaN if unknown or never.
+            A row for each measure: measure, unit, now, at_least, at_most, expected; NaN if it is
+            unknown, or never.
 
         Raises:
             PgiostatError: option-invalid, category-unknown, window-empty, time-invalid,
@@ -284,7 +285,7 @@ class Frames(WhyFrames):
         model = volume_of(volume) if volume else None
         span = self._window(label, since, until, last)
         report = whatif_report(self.history, span, self.describe, supposed, volume=model)
-        columns = ["measure", "unit", "now", "at_least", "at_most"]
+        columns = ["measure", "unit", "now", "at_least", "at_most", "expected"]
         totals = report.totals
         return with_attrs(framed(list(range_of(report)), columns), totals.window, totals)
 

@@ -1,4 +1,4 @@
-"""The report of the reads without a category of statements, or with a cheaper one."""
+"""The report of the reads without a category or statements, or with cheaper ones."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,67 +12,92 @@ from pgiostat.render.document import Document, Records, Table, TableColumn
 from pgiostat.render.ledger import displayed
 from pgiostat.render.preset import preset_lines, preset_object
 from pgiostat.render.report import labels, remarks, span, title
+from pgiostat.render.whatif_layouts import (
+    layout_in_words,
+    layout_object,
+    layout_sentences,
+    layout_tables,
+)
 from pgiostat.reports.whatif import WhatIfReport
 from pgiostat.units import format_change, format_count, format_duration, format_share
 from pgiostat.volume.burst import BurstReport
 
 __all__ = ["HEADER", "document", "records"]
 
+MOST_KEYS = 5
+"""Fingerprints that a sentence lists."""
 WIDE = 0.5
 """A wider range, as a share of all reads, has a sentence of its own."""
 _MEASURES = {"reads": "blocks read", "operations": "read operations"}
 """Measures as text for people has them; files keep the values that they have."""
 _UNITS = {"share": "", "seconds": ""}
-ENDS = ("now", "with the fewest reads", "with the most reads")
-HEADER = (*WINDOW, "supposed", "measure", "unit", "now", "at_least", "at_most")
+MODEL = "first toucher"
+"""The model of the point; docs/whatif.md describes it."""
+ENDS = ("now", "with the fewest reads", "with the most reads", "with the expected reads")
+_ORDER = (0, 3, 1, 2)
+"""The values of a measure as people read them: now, expected, at least, at most."""
+HEADER = (*WINDOW, "supposed", "measure", "unit", "now", "at_least", "at_most", "expected")
 
 
 def _words(report: WhatIfReport) -> str:
     """Return the assumptions in words."""
     words = {
-        ChangeKind.DROP: "without {0} queries",
-        ChangeKind.CALLS: "with {0} calls scaled by {1}",
-        ChangeKind.READS: "with {0} reads scaled by {1}",
+        ChangeKind.DROP: ("without {0} queries", 'without statements of "{0}"'),
+        ChangeKind.CALLS: (
+            "with {0} calls scaled by {1}",
+            'with calls of statements of "{0}" scaled by {1}',
+        ),
+        ChangeKind.READS: (
+            "with {0} reads scaled by {1}",
+            'with reads of statements of "{0}" scaled by {1}',
+        ),
     }
-    return " and ".join(
-        words[each.how].format(each.category, f"{each.factor:g}") for each in report.assumptions
-    )
+    changes = [
+        words[each.how][each.category in report.parts.statements].format(
+            displayed(each.category), f"{each.factor:g}"
+        )
+        for each in report.assumptions
+    ]
+    changes += [layout_in_words(each) for each in report.layouts]
+    return " and ".join(changes)
 
 
 def records(
     report: WhatIfReport,
-) -> Iterator[tuple[str, str, float | None, float | None, float | None]]:
-    """Yield measure, unit, now, at least and at most; None where it is not known, or never."""
+) -> Iterator[tuple[str, str, float | None, float | None, float | None, float | None]]:
+    """Yield measure, unit, now, at least, at most and expected; None if unknown, or never."""
     found, seconds = report.estimate, report.ranking.seconds
-    ends = (found.now, found.low, found.high)
-    now, low, high = (blocks / seconds if seconds else None for blocks in ends)
-    yield "reads", "blocks/s", now, low, high
-    now, low, high = map(report.operations_per_s, ends)
-    yield "operations", "operations/s", now, low, high
+    ends = (found.now, found.low, found.high, found.point)
+    now, low, high, point = (blocks / seconds if seconds else None for blocks in ends)
+    yield "reads", "blocks/s", now, low, high, point
+    now, low, high, point = map(report.operations_per_s, ends)
+    yield "operations", "operations/s", now, low, high, point
     if report.bursts is None:
         return
     name = report.bursts[0].volume.name
     if report.bursts[0].volume.credits is None:
-        now, low, high = (each.forecast.use for each in report.bursts)
-        yield f"use of {name}", "share", now, low, high
+        now, low, high, point = (each.forecast.use for each in report.bursts)
+        yield f"use of {name}", "share", now, low, high, point
         return
     lasts = [each.steps[-1].balance for each in report.bursts]
     # Most is left where least is read.
-    yield f"balance of {name}", "share", lasts[0].low, lasts[2].low, lasts[1].low
-    now, most, least = (each.forecast.to_empty for each in report.bursts)
-    yield f"{name} empty in", "seconds", now, least, most
+    yield f"balance of {name}", "share", lasts[0].low, lasts[2].low, lasts[1].low, lasts[3].low
+    now, most, least, point = (each.forecast.to_empty for each in report.bursts)
+    yield f"{name} empty in", "seconds", now, least, most, point
 
 
 def _sentences(report: WhatIfReport) -> Iterator[str]:
     found = report.estimate
-    low, high = found.share(found.low), found.share(found.high)
-    if low is None or high is None:
+    low, high, point = map(found.share, (found.low, found.high, found.point))
+    if low is None or high is None or point is None:
         yield "no blocks were read in this window: nothing can be saved"
         return
     yield (
-        f"{_words(report)}: blocks read change by {format_change(low - 1)} to"
-        f" {format_change(high - 1)}"
+        f"{_words(report)}: blocks read change by {format_change(point - 1)}"
+        f" (model {MODEL}; range {format_change(low - 1)} to {format_change(high - 1)})"
     )
+    yield from _chosen(report)
+    yield from layout_sentences(report.layouts)
     if found.width is not None and found.width > WIDE:
         yield (
             f"the range is {format_share(found.width)} wide, because no counter shows which cache"
@@ -80,11 +105,23 @@ def _sentences(report: WhatIfReport) -> Iterator[str]:
         )
 
 
+def _chosen(report: WhatIfReport) -> Iterator[str]:
+    """Yield which statements an assumption chose."""
+    named = {each.category for each in report.assumptions}
+    for name, some in report.parts.statements.items():
+        if name not in named:
+            continue
+        keys = sorted({each.key for each in some})
+        rest = f" and {len(keys) - MOST_KEYS} more" if len(keys) > MOST_KEYS else ""
+        yield f'statements of "{displayed(name)}": {", ".join(keys[:MOST_KEYS])}{rest}'
+
+
 def _volume(report: WhatIfReport) -> Iterator[str]:
     if report.bursts is None:
         return
-    for end, each in zip(ENDS, report.bursts, strict=True):
-        yield f"{each.volume.name} {end}: {_fate(each)}"
+    for number in _ORDER:
+        each = report.bursts[number]
+        yield f"{each.volume.name} {ENDS[number]}: {_fate(each)}"
 
 
 def _fate(burst: BurstReport) -> str:
@@ -109,7 +146,8 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
         report: What was assumed, and what follows.
     """
     since, until = timestamp(totals.span.since), timestamp(totals.span.until)
-    supposed = " ".join(str(each) for each in report.assumptions)
+    options = [*map(str, report.assumptions), *(each.layout.option for each in report.layouts)]
+    supposed = " ".join(options)
     same = (since, until, report.ranking.seconds, labels(totals), supposed)
     return Document(
         subject=labels(totals),
@@ -118,7 +156,7 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
         facts=preset_lines(report.ranking.preset),
         warnings=list(remarks(totals)),
         findings=[*_sentences(report), *_volume(report)],
-        tables=[_measures(report), _categories(report)],
+        tables=[_measures(report), *layout_tables(report.layouts), _categories(report)],
         records=Records(HEADER, ((*same, *row) for row in records(report)), exact=True),
         objects=_objects(totals, report),
     )
@@ -126,9 +164,16 @@ def document(totals: WindowTotals, report: WhatIfReport) -> Document:
 
 def _measures(report: WhatIfReport) -> Table:
     columns = [TableColumn("measure", most=24), TableColumn("unit", format=str, style="dim")]
-    columns += [TableColumn(end, right=True, format=str) for end in ("now", "at least", "at most")]
+    columns += [
+        TableColumn(end, right=True, format=str)
+        for end in ("now", "expected", "at least", "at most")
+    ]
     rows = (
-        [_MEASURES.get(name, name), _UNITS.get(unit, unit), *_row(unit, values)]
+        [
+            _MEASURES.get(name, name),
+            _UNITS.get(unit, unit),
+            *_row(unit, [values[number] for number in _ORDER]),
+        ]
         for name, unit, *values in records(report)
     )
     return Table(columns, rows, apart=True)
@@ -136,11 +181,17 @@ def _measures(report: WhatIfReport) -> Table:
 
 def _now(report: WhatIfReport) -> Iterator[tuple[str, float | None, float | None, str]]:
     """Yield each category: blocks per second, share of cache hits, and its assumption."""
-    supposed = {each.category: str(each) for each in report.assumptions}
+    supposed = {
+        each.key: effect.layout.option
+        for effect in report.layouts
+        for each in effect.statements
+        if each.factors is not None
+    }
+    supposed |= {each.category: str(each) for each in report.assumptions}
     # No counter has the hits of what no statement explains.
     unknown = {line.account.value for line in report.ranking.lines}
     seconds = report.ranking.seconds
-    for name, had in report.amounts.items():
+    for name, had in report.parts.amounts.items():
         hit = had.hits / had.touched if had.touched and name not in unknown else None
         yield name, had.reads / seconds if seconds else None, hit, supposed.get(name, "")
 
@@ -174,12 +225,19 @@ def _objects(totals: WindowTotals, report: WhatIfReport) -> Iterator[dict[str, A
         "server": labels(totals),
         "preset": preset_object(report.ranking.preset),
         "supposed": [
-            {"category": each.category, "how": each.how, "factor": each.factor}
+            {
+                "category": each.category,
+                "how": each.how,
+                "factor": each.factor,
+                "fingerprints": sorted(
+                    {one.key for one in report.parts.statements.get(each.category, ())}
+                ),
+            }
             for each in report.assumptions
         ],
-        "measures": [
-            dict(zip(("measure", *HEADER[-4:]), row, strict=True)) for row in records(report)
-        ],
+        "layouts": [layout_object(each) for each in report.layouts],
+        "model": MODEL,
+        "measures": [dict(zip(HEADER[-6:], row, strict=True)) for row in records(report)],
         "categories": [
             {
                 "category": name,

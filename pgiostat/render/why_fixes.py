@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pgiostat.analysis.fixes import Prediction, fixes
+from pgiostat.analysis.whatif import Estimate
 from pgiostat.analysis.why import explain
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.render.ledger import displayed
-from pgiostat.reports.why_fixes import ProposedFix, ReadsAfter
+from pgiostat.reports.why_fixes import ProposedFix
 from pgiostat.units import format_bytes, format_count, format_share
 
 __all__ = ["fix_object", "fixes_in_words", "standing_in_words"]
@@ -62,7 +63,7 @@ def _blocks(found: Prediction) -> str:
     return format_count(found.point) + ("" if is_exact else f" ({low} – {high})")
 
 
-def _saved(reads: ReadsAfter) -> str:
+def _saved(reads: Estimate) -> str:
     """Return the reads that a fix saves, as point and range; empty if hardly any."""
     shares = [(reads.now - each) / reads.now for each in (reads.point, reads.high, reads.low)]
     if shares[2] < LEAST_SAVED:

@@ -16,6 +16,7 @@ from pgiostat.history.read.window_totals import WindowTotals
 from pgiostat.history.read.windows import Window
 from pgiostat.reports.compare import is_same_history
 from pgiostat.reports.relation_history import relation_windows
+from pgiostat.reports.statement_match import matching
 from pgiostat.reports.why_evidence import evidence_of
 from pgiostat.reports.why_fixes import ProposedFix, proposed_fixes
 from pgiostat.reports.why_groups import Groups, StatementGroup, groups_of
@@ -27,6 +28,7 @@ __all__ = [
     "ExplainedStatement",
     "WhyReport",
     "causes_between",
+    "server_of",
     "why_now",
     "why_report",
     "window_before",
@@ -222,7 +224,7 @@ def _report(
 ) -> WhyReport:
     after = history.totals(windows[1])
     before = None if windows[0] is None else history.totals(windows[0])
-    server_id = _server(before, after)
+    server_id = server_of(before, after)
     names = history.names(describe, after.window).get(server_id, Names())
     groups = groups_of(history, before, after, server_id, names)
     definitions = DefinitionHistory(history.dimension("definition"), server_id)
@@ -238,7 +240,7 @@ def _report(
     )
 
 
-def _server(before: WindowTotals | None, after: WindowTotals) -> int:
+def server_of(before: WindowTotals | None, after: WindowTotals) -> int:
     """Return the server that was watched in both windows."""
     if len({each.label for each in after.servers}) > 1:
         raise PgiostatError(
@@ -263,9 +265,7 @@ def _chosen(groups: Groups, target: str) -> list[str]:
     Without a target these are the five that read most, and those that grew most, by blocks read and
     by blocks touched.
     """
-    found = [each for each in groups.values() if not target or _is_named(each, target)]
-    if target and not found:
-        found = [each for each in groups.values() if target.lower() in each.text.lower()]
+    found = matching(groups.values(), target) if target else [*groups.values()]
     if target and not found:
         raise PgiostatError(
             f'there is no statement, category or fingerprint "{target}" in the two windows',
@@ -283,10 +283,6 @@ def _chosen(groups: Groups, target: str) -> list[str]:
     # Those that grew come first.
     first = sorted(chosen, key=lambda each: -_growth(each) if each in grown else 0.0)
     return list(dict.fromkeys(each.key for each in first))
-
-
-def _is_named(group: StatementGroup, target: str) -> bool:
-    return target in {group.key, group.category, *map(str, group.queryids)}
 
 
 def _weight(group: StatementGroup) -> tuple[float, float]:

@@ -47,7 +47,13 @@ def evidence_of(sources: Sources, keys: Sequence[str]) -> list[StatementEvidence
             for table, how in tables[key].items()
         )
         others = tuple(
-            Neighbour(each.key, each.text, *each.sides)
+            Neighbour(
+                each.key,
+                each.text,
+                each.sides[0],
+                each.sides[1],
+                tuple(map(found.name, found.named_by(each))),
+            )
             for each in sources.groups.values()
             if each.key != key
         )

@@ -2,27 +2,24 @@
 
 from dataclasses import dataclass
 
-from pgiostat.analysis.fixes import Fix, fixes
-from pgiostat.analysis.whatif import Amounts, Assumption, ChangeKind, estimate
+from pgiostat.analysis.fixes import Fix, blocks_factors, fixes
+from pgiostat.analysis.whatif import (
+    Amounts,
+    Assumption,
+    ChangeKind,
+    Estimate,
+    Touches,
+    estimate_between,
+)
 from pgiostat.analysis.why import Explanation
 from pgiostat.analysis.why.evidence import StatementEvidence, Usage
 from pgiostat.analysis.why.finding import CauseFinding
 
-__all__ = ["ProposedFix", "ReadsAfter", "proposed_fixes"]
+__all__ = ["ProposedFix", "proposed_fixes"]
 
 _OUTSIDE = ""
 """What no statement reads; no fingerprint is empty."""
 _MOST_OUTSIDE = 0.99
-
-
-@dataclass(frozen=True, slots=True)
-class ReadsAfter:
-    """Blocks per second that the server reads: now, and after a fix."""
-
-    now: float
-    low: float
-    point: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,7 @@ class ProposedFix:
 
     finding: CauseFinding
     fix: Fix
-    reads: ReadsAfter | None = None
+    reads: Estimate | None = None
 
 
 def proposed_fixes(evidence: StatementEvidence, answer: Explanation) -> tuple[ProposedFix, ...]:
@@ -55,30 +52,24 @@ def proposed_fixes(evidence: StatementEvidence, answer: Explanation) -> tuple[Pr
     return tuple(found.values())
 
 
-def _reads_after(evidence: StatementEvidence, fix: Fix) -> ReadsAfter | None:
-    own, predicted = evidence.after, fix.prediction
-    if predicted is None or not own.touched_per_call or not own.read:
+def _reads_after(evidence: StatementEvidence, fix: Fix) -> Estimate | None:
+    """Return the blocks per second that the server reads after a fix; None if it has no figures."""
+    own = evidence.after
+    factors = blocks_factors(fix, own.touched_per_call)
+    if factors is None or not own.read:
         return None
     had = {each.key: _amounts(each.after) for each in evidence.neighbours}
     had[evidence.key] = _amounts(own)
+    touches = [Touches(each.key, each.tables, _amounts(each.after)) for each in evidence.neighbours]
+    touches.append(
+        Touches(evidence.key, tuple(each.name for each in evidence.own_tables), _amounts(own))
+    )
     share = min(max(evidence.server.outside_share or 0.0, 0.0), _MOST_OUTSIDE)
     had[_OUTSIDE] = Amounts(share / (1 - share) * sum(each.reads for each in had.values()), 0.0)
-    now = sum(each.reads for each in had.values())
-    expected = predicted.point
-    middle = (predicted.low + predicted.high) / 2 if expected is None else expected
-    factors = [
-        min(fix.calls * touched / own.touched_per_call, 1.0)
-        for touched in (predicted.low, middle, predicted.high)
-    ]
-    if factors[0] >= 1:
-        return ReadsAfter(now, now, now, now)
-    least, most = (
-        estimate(had, [Assumption(evidence.key, ChangeKind.CALLS, factor)])
-        for factor in (factors[0], factors[2])
+    least, expected, most = (
+        [Assumption(evidence.key, ChangeKind.CALLS, factor)] for factor in factors
     )
-    # Its reads go as its blocks do, if those that go are read as often as those that stay.
-    point = now - own.read_per_s * (1 - factors[1])
-    return ReadsAfter(now, least.low, min(max(point, least.low), most.high), most.high)
+    return estimate_between(had, least, expected, most, touches)
 
 
 def _amounts(usage: Usage) -> Amounts:

@@ -74,6 +74,7 @@ class NamedTables:
         }
         self.toast_of = {key: each[0] for key, each in relations.items() if each[3] == "toast"}
         self._keys = [*self.named]
+        self._named_by: dict[str, list[TableKey]] = {}
         named = [(number, *self.named[key]) for number, key in enumerate(self._keys)]
         roots = {(e.dbid, e.oid): e.text or "" for e in self._after.of_kind(Kind.PARTITION)}
         behind = [
@@ -144,11 +145,18 @@ class NamedTables:
         """Return the statements that name each of some tables: key and text."""
         found: dict[TableKey, list[tuple[str, str]]] = {key: [] for key in wanted}
         for group in groups.values():
-            for number in self._find(tables_of(group.text)):
-                key = self._keys[number]
-                if key in found and key[0] in group.dbids:
+            for key in self.named_by(group):
+                if key in found:
                     found[key].append((group.key, group.text))
         return found
+
+    def named_by(self, group: StatementGroup) -> list[TableKey]:
+        """Return the tables that the text of a statement names, and their partitions."""
+        if group.key not in self._named_by:
+            numbers = self._find(tables_of(group.text))
+            keys = map(self._keys.__getitem__, sorted(numbers))
+            self._named_by[group.key] = [key for key in keys if key[0] in group.dbids]
+        return self._named_by[group.key]
 
     def evidence(
         self,

@@ -16,12 +16,12 @@ from pgiostat.analysis.fixes import (
     settings,
     vacuum,
 )
-from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
+from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction, blocks_factors
 from pgiostat.analysis.fixes.table_facts import TableFacts, table_facts
 from pgiostat.analysis.why.evidence import StatementEvidence
 from pgiostat.analysis.why.finding import Cause, CauseFinding
 
-__all__ = ["FIXES", "Fix", "FixKind", "Grounds", "Prediction", "fixes"]
+__all__ = ["FIXES", "Fix", "FixKind", "Grounds", "Prediction", "blocks_factors", "fixes"]
 
 FIXES: Mapping[Cause, tuple[Callable[[TableFacts], list[Fix]], ...]] = {
     Cause.PARTITIONS: (application.after_pruning,),

@@ -8,7 +8,7 @@ from pgiostat.analysis.fixes.writes import LOCKS, sql_name
 from pgiostat.analysis.why.index_definition import IndexColumns, index_columns, quoted
 from pgiostat.statistics.definitions import Definition
 
-__all__ = ["find"]
+__all__ = ["clustered", "find"]
 
 LEAST_ROWS = 2.0
 """Rows per call from which on their order matters."""
@@ -16,14 +16,25 @@ LEAST_ROWS = 2.0
 
 def find(facts: TableFacts) -> list[Fix]:
     """Return CLUSTER by an index on the columns that the statement compares."""
-    index, rows = _index(facts), facts.found_per_call()
-    per_page = facts.rows_per_page
-    if index is None or rows is None or rows < LEAST_ROWS or not per_page:
-        return []
+    index = _index(facts)
+    fix = None if index is None else clustered(facts, *index)
+    return [] if fix is None else [fix]
+
+
+def clustered(facts: TableFacts, name: Definition, columns: IndexColumns) -> Fix | None:
+    """Return CLUSTER by an index; None if too few rows are found for their order to matter.
+
+    Args:
+        facts: The statement and the table.
+        name: The index.
+        columns: Its columns.
+    """
+    rows, per_page = facts.found_per_call(), facts.rows_per_page
+    if rows is None or rows < LEAST_ROWS or not per_page:
+        return None
     table, own = facts.table, facts.evidence.after.touched_per_call
     part = facts.touched_per_call
     others = own - part if own is not None and part is not None else 0.0
-    name, columns = index
     tree = _tree(facts, name, columns)
     blocks = tree.height + (rows - 1) / tree.per_leaf + adjacent_pages(rows, per_page)
     costs = [LOCKS.format(table.name), "new rows are not kept in this order: repeat it"]
@@ -35,20 +46,18 @@ def find(facts: TableFacts) -> list[Fix]:
     prediction = Prediction(
         others + blocks - 1, others + blocks, others + blocks + 1, Grounds.LAYOUT
     )
-    return [
-        Fix(
-            FixKind.CLUSTER,
-            f"rows of {table.name} in the order of index {name.name}",
-            (
-                f"CLUSTER {sql_name(table)} USING {quoted(name.name)};",
-                f"ANALYZE {sql_name(table)};",
-            ),
-            prediction,
-            costs=tuple(costs),
-            columns=columns.keys,
-            table=table.name,
-        ).bounded(own)
-    ]
+    return Fix(
+        FixKind.CLUSTER,
+        f"rows of {table.name} in the order of index {name.name}",
+        (
+            f"CLUSTER {sql_name(table)} USING {quoted(name.name)};",
+            f"ANALYZE {sql_name(table)};",
+        ),
+        prediction,
+        costs=tuple(costs),
+        columns=columns.keys,
+        table=table.name,
+    ).bounded(own)
 
 
 def _tree(facts: TableFacts, index: Definition, columns: IndexColumns) -> BTree:

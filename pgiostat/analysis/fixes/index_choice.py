@@ -8,7 +8,7 @@ from pgiostat.analysis.why.evidence import TableEvidence
 from pgiostat.analysis.why.index_definition import IndexColumns, index_columns
 from pgiostat.statistics.definitions import Definition
 
-__all__ = ["WantedIndex", "serving_index", "wanted_index"]
+__all__ = ["WantedIndex", "finds_one_row", "points_of", "serving_index", "wanted_index"]
 
 MOST_KEYS = 4
 MOST_INCLUDED, MOST_INCLUDED_BYTES = 3, 24
@@ -51,7 +51,7 @@ def wanted_index(table: TableEvidence, access: TableAccess) -> WantedIndex | Non
     """
     if access.has_or:
         return None
-    points = _points(table, access)
+    points = points_of(table, access)
     keys, last = [*points], _last(access)
     gives_order = bool(last) and (last == access.extreme or last in access.order_by[:1])
     gives_order &= not access.listed
@@ -75,7 +75,14 @@ def wanted_index(table: TableEvidence, access: TableAccess) -> WantedIndex | Non
     )
 
 
-def _points(table: TableEvidence, access: TableAccess) -> list[str]:
+def finds_one_row(table: TableEvidence, access: TableAccess) -> bool:
+    """Return whether an execution has the whole key of a unique index, and so finds one row."""
+    return any(
+        {*unique.keys} <= access.equal for unique in _indexes(table.indexes_after, unique=True)
+    )
+
+
+def points_of(table: TableEvidence, access: TableAccess) -> list[str]:
     """Return the columns with one value or a few, those first that choose most."""
     compared = access.equal | access.listed
     joined = access.joined

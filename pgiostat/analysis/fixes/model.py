@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["Fix", "FixKind", "Grounds", "Prediction"]
+__all__ = ["Fix", "FixKind", "Grounds", "Prediction", "blocks_factors"]
 
 
 class FixKind(StrEnum):
@@ -111,3 +111,20 @@ class Fix:
         point = None if found.point is None else min(found.point, touched)
         low = min(found.low, touched if point is None else point)
         return replace(self, prediction=replace(found, low=low, point=point, high=touched))
+
+
+def blocks_factors(fix: Fix, touched: float | None) -> tuple[float, float, float] | None:
+    """Return by what the blocks of a statement change: at least, expected, and at most.
+
+    Args:
+        fix: The fix.
+        touched: Blocks that a call touches now.
+    """
+    found = fix.prediction
+    if found is None or not touched:
+        return None
+    expected = (found.low + found.high) / 2 if found.point is None else found.point
+    low, point, high = (
+        min(fix.calls * blocks / touched, 1.0) for blocks in (found.low, expected, found.high)
+    )
+    return low, point, high

@@ -91,8 +91,8 @@ def _prediction(facts: TableFacts, wanted: WantedIndex, tree: BTree) -> Predicti
     most = min(rows, float(facts.table.pages))
     if wanted.gives_order and access.limit:
         least = _newest_pages(facts, rows)
-    elif facts.used_index is not None and (per_row := facts.table.after.blocks_per_row):
-        least = most = min(max(rows * per_row, least), most)
+    elif facts.used_index is not None and (blocks := facts.blocks_of(rows)):
+        least = most = min(max(blocks, least), most)
     return _range(low + min(least, most), high + most, 1)
 
 

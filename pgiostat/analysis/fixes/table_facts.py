@@ -106,6 +106,17 @@ class TableFacts:
             return returned
         return None
 
+    def blocks_of(self, rows: float) -> float | None:
+        """Return the blocks of the table that a call touches for some rows; None if unknown.
+
+        Sequential scans of others fetch many rows of each block: then the counters of the table
+        do not tell, and the blocks of the statement are an upper bound.
+        """
+        if not self.table.after.count("seq_scan"):
+            per_row = self.table.after.blocks_per_row
+            return None if per_row is None else rows * per_row
+        return self.touched_per_call if len(self.evidence.own_tables) == 1 else None
+
     def _scattered_rows(self) -> float | None:
         """Return the rows that the blocks of a call hold, if each lies in a block of its own.
 

@@ -177,12 +177,21 @@ class ServerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another statement of the server."""
+    """Another statement of the server.
+
+    Attributes:
+        key: Its fingerprint.
+        name: Its text, as shown.
+        before: What it counted in the window before.
+        after: What it counted in the window after.
+        tables: The tables that its text names; none if they are not known.
+    """
 
     key: str
     name: str
     before: Usage
     after: Usage
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from pgiostat.analysis.compare.significance import student
-from pgiostat.analysis.whatif import Amounts, Assumption, Estimate, estimate
+from pgiostat.analysis.whatif import Amounts, Assumption, Estimate, Touches, estimate
 from pgiostat.volume.bucket import Balance, CreditBucket, Load
 from pgiostat.volume.models import Volume
 
@@ -24,11 +24,13 @@ class Measured:
     Attributes:
         amounts: blocks read and hit by category, without pgiostat's own queries.
         load: on the volume.
+        touches: what statements touched, by category and table.
     """
 
     seconds: float
     amounts: Mapping[str, Amounts]
     load: Load
+    touches: tuple[Touches, ...] = ()
 
     @property
     def blocks(self) -> float:
@@ -79,6 +81,13 @@ class Outcome:
             max(each.high / each.now for each in self.imagined) - 1,
         )
 
+    @property
+    def expected(self) -> float | None:
+        """The mean of the points of whatif over all repetitions, as a change."""
+        if not self.imagined:
+            return None
+        return fmean(each.point / each.now for each in self.imagined) - 1
+
 
 def outcome(
     name: str,
@@ -115,7 +124,7 @@ def outcome(
     balance, to_empty = _day(load, volume)
     # A repetition may happen to have the same traffic: then there is nothing to estimate.
     estimates = [
-        (run, estimate(before.amounts, assumptions))
+        (run, estimate(before.amounts, assumptions, before.touches))
         for run, before, assumptions in zip(runs, baseline, supposed, strict=False)
         if assumptions
     ]

@@ -41,8 +41,11 @@ HEADER = (
     "whatif_high",
     "whatif_width",
     "whatif_held",
+    "whatif_expected",
 )
 
+NEAR = 0.1
+"""A point of whatif is right within this share of all reads."""
 _WHAT = {each.name: each.what for each in EXPERIMENTS}
 
 
@@ -72,6 +75,12 @@ def conclusions(outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"the range of whatif held in {len(judged) - len(wrong)} of {len(judged)}"
             f" experiments{': not in ' + ', '.join(wrong) if wrong else ''}"
         )
+        off = [abs(each.change - each.expected) for each in judged if each.change and each.expected]
+        near = sum(each <= NEAR for each in off)
+        yield (
+            f"its point was within 10 points of the measurement in {near} of {len(off)}"
+            f" experiments, and {100 * max(off, default=0.0):.1f} points off at worst"
+        )
 
 
 def _cells(outcome: Outcome) -> list[str]:
@@ -95,6 +104,7 @@ def _predicted(outcome: Outcome) -> list[str]:
     low, high = outcome.range or (0.0, 0.0)
     return [
         " ".join(str(each) for each in outcome.assumed),
+        _change(outcome.expected),
         f"{_change(low)} … {_change(high)}",
         _change(outcome.change),
         format_share(high - low),
@@ -122,7 +132,7 @@ def _headings(volume: Volume) -> tuple[str, ...]:
     )
 
 
-PREDICTION = ("whatif", "predicted", "measured", "width", "range")
+PREDICTION = ("whatif", "expected", "predicted", "measured", "width", "range")
 """Columns for the mean over repetitions; the range is over all of them."""
 
 
@@ -169,7 +179,7 @@ def as_markdown(outcomes: Sequence[Outcome], volume: Volume) -> str:
     for each in outcomes:
         cells = (markdown.name(each.name, cell=True), _WHAT.get(each.name, ""), *_cells(each))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"| experiment | {' | '.join(PREDICTION)} |", "|---|---|---:|---:|---:|---|"]
+    lines += ["", f"| experiment | {' | '.join(PREDICTION)} |", "|---|---|---:|---:|---:|---:|---|"]
     for each in outcomes:
         if each.imagined:
             lines.append(
@@ -199,6 +209,7 @@ def records(outcomes: Sequence[Outcome], volume: Volume) -> Iterator[dict[str, A
             *limits,
             width,
             each.held,
+            each.expected,
         )
         yield dict(zip(HEADER, values, strict=True))
 

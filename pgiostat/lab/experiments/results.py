@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from pgiostat.analysis.server_reads import ServerReads
-from pgiostat.analysis.whatif import Assumption
+from pgiostat.analysis.whatif import Assumption, Touches
 from pgiostat.history.read.history import History
 from pgiostat.history.read.windows import Window
 from pgiostat.lab.experiments.outcome import Measured, Outcome, outcome
@@ -24,7 +24,7 @@ from pgiostat.lab.experiments.run import (
 from pgiostat.queries.describe import describer
 from pgiostat.queries.rules import rule_book
 from pgiostat.reports.ranking import ranking_report
-from pgiostat.reports.whatif import amounts_of
+from pgiostat.reports.whatif_parts import amounts_of, counted_statements
 from pgiostat.statistics.names import OTHER, OWN, Describe, Statement
 from pgiostat.volume.demand import attribute_blocks, load_of, split_operations
 from pgiostat.volume.models import Volume
@@ -104,8 +104,15 @@ def _measured(history: History, describe: Describe, run: Run) -> Measured:
     [by_part] = attribute_blocks([ranking])
     whole = load.operations or 0.0
     ours = split_operations(whole, by_part).get(OWN, 0.0)
+    amounts = amounts_of(replace(ranking, own=None))
+    statements = counted_statements(report.totals.parts(history.names(describe, window)))
     return Measured(
         ranking.seconds,
-        amounts_of(replace(ranking, own=None)),
+        amounts,
         replace(load, operations=whole - ours),
+        tuple(
+            Touches(each.category, each.tables, each.amounts)
+            for each in statements
+            if each.category in amounts
+        ),
     )

@@ -8,6 +8,7 @@ import pytest
 from pgiostat.analysis.fixes import Fix, FixKind, Grounds, Prediction, fixes
 from pgiostat.analysis.fixes.btree import BTree, b_tree
 from pgiostat.analysis.fixes.index_choice import serving_index, wanted_index
+from pgiostat.analysis.fixes.table_facts import table_facts
 from pgiostat.analysis.relation_activity import IndexActivity, TableActivity
 from pgiostat.analysis.why.access import Column, TableAccess
 from pgiostat.analysis.why.evidence import (
@@ -314,3 +315,17 @@ def test_the_shape_of_a_b_tree() -> None:
     assert (pair, pair.height, pair.pages) == (BTree(230, 203, 262), 3, 234)
     carried = b_tree(60_000, [Column("k", "integer")], [Column("n", "integer")])
     assert (carried, carried.height) == (BTree(164, 203, 366), 2)
+
+
+def test_rows_of_other_statements_scans_do_not_lie_in_fewer_blocks() -> None:
+    every = TableAccess("t", equal=frozenset({"client"}), mentioned=None)
+    # 100 scans of a hundredth of the table by index, and others that read it whole.
+    scanned = activity(
+        heap_blks_read=93_700 + 75_000, idx_tup_fetch=100_000, seq_scan=10, seq_tup_read=3_000_000
+    )
+    facts = table_facts(evidence(table(after=scanned, accesses=(every,))), "t")
+    assert facts is not None
+    assert facts.blocks_of(1000) == 943.0
+    alone = table_facts(evidence(table(after=activity(idx_tup_fetch=100_000))), "t")
+    assert alone is not None
+    assert alone.blocks_of(1000) == pytest.approx(937.0)
