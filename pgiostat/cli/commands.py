@@ -34,7 +34,7 @@ PURPOSES = {
         "burst": ("burst:burst", "Show what uses a volume's burst balance, and when it runs out."),
         "whatif": (
             "whatif:whatif",
-            "Estimate the reads if a category or some statements were gone or cheaper.",
+            "Estimate the reads if a category or statement were gone or cheaper.",
         ),
     },
     "Share": {

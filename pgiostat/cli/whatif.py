@@ -20,8 +20,7 @@ def whatif(
     drop: Annotated[
         list[str] | None,
         typer.Option(
-            help="Remove this category, or these statements: a fingerprint, a queryid or part of a"
-            " text; repeat for more.",
+            help="Remove a category, fingerprint, queryid or part of a text; repeat for more.",
             metavar="NAME",
             autocompletion=completion.categories,
         ),
@@ -47,8 +46,7 @@ def whatif(
     index: Annotated[
         list[str] | None,
         typer.Option(
-            help="Suppose an index, for example 'orders(customer_id, created_at)'; INCLUDE (…)"
-            " may follow. Repeat for more.",
+            help="Suppose an index, for example 'orders(customer_id)'; repeat for more.",
             metavar="TABLE(COLUMN,…)",
         ),
     ] = None,
@@ -73,7 +71,7 @@ def whatif(
     rules: RulesChoice = DEFAULT_RULES,
     skip_bad: options.SkipBad = False,
 ) -> None:
-    """Estimate the reads if a category or some statements were gone or cheaper.
+    """Estimate the reads if a category or statement were gone or cheaper.
 
     The answer is a point and a range, because queries share a cache. Others read less in the space
     that a category leaves, and more where it read blocks for them or kept them warm. Measure it on

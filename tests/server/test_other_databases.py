@@ -127,6 +127,7 @@ def test_tables_of_all_databases_are_collected_in_turn(
     assert {
         each.name: each.text for each in definitions.values() if each.name.startswith("side")
     } == {
+        "side": "id integer, n integer",
         "side_pkey": "CREATE UNIQUE INDEX side_pkey ON public.side USING btree (id)",
         "side_n": "CREATE INDEX side_n ON public.side USING btree (n) WHERE (n > ?)",
     }
@@ -179,5 +180,6 @@ def test_a_restarted_collector_writes_no_definition_twice_and_finds_what_was_dro
     assert [(row["name"], row["text"]) for row in rows] == [
         ("here_pkey", "CREATE UNIQUE INDEX here_pkey ON public.here USING btree (id)"),
         ("here_n", "CREATE INDEX here_n ON public.here USING btree (n)"),
+        ("here", "id integer, n integer"),
         ("here_n", None),
     ]
