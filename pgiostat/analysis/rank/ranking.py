@@ -176,10 +176,13 @@ class Ranking:
         return 0 if self.earlier is None else self.earlier.blocks
 
     def line(self, account: LedgerLine) -> Line | None:
-        """Return a line of the ledger; None without it.
+        """Return a line of the ledger.
 
         Args:
             account: Which line.
+
+        Returns:
+            The line; None without it.
         """
         return next((line for line in self.lines if line.account is account), None)
 
