@@ -94,12 +94,14 @@ class DefinitionHistory:
 
         Args:
             instant: The instant.
-            or_first: Whether the first definition also holds before it was read: a table's
-                definitions are read when it is first in use.
+            or_first: Whether the first definitions of a table also hold before they were read: they
+                are read when it is first in use. A later one of it is new.
         """
         found: dict[DefinitionKey, Definition] = {}
+        first: dict[tuple[int, int], datetime] = {}
         for since, each in self._rows:
-            if since <= instant or (or_first and each.key not in found):
+            began = first.setdefault((each.dbid, each.owner), since)
+            if since <= instant or (or_first and since == began and each.key not in found):
                 found[each.key] = each
         return Definitions(found)
 

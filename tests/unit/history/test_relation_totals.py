@@ -173,6 +173,10 @@ def test_definitions_are_those_of_an_instant() -> None:
     assert state(39) == ([customer, pkey], [key], [setting])
     assert state(40) == ([customer, pkey], [key], [replace(setting, text="8MB")])
     assert state(50) == ([changed], [key], [replace(setting, text="8MB")])
+    # An index that was found after the others of its table is new.
+    late = replace(customer, oid=78, name="orders_late")
+    later = DefinitionHistory([*rows, row(60, late)], 1).at(at(10), or_first=True)
+    assert later.of_table(5, TABLE, Kind.INDEX) == [customer, pkey]
     newest = {server_id: DefinitionHistory(rows, server_id).at() for server_id in (1, 2)}
     assert DefinitionHistory(rows, 1).at(at(10)) == Definitions()
     assert newest[1].index(5, TABLE, PKEY) == replace(pkey, text=None)
