@@ -26,7 +26,7 @@ __all__ = ["why"]
 
 LAST = "15m"
 SECONDS = "30s"
-SHORTEST, LONGEST = 15.0, 3600.0
+SHORTEST, LONGEST = 20.0, 3600.0
 _SERVER = re.compile(
     r"postgres(?:ql)?://|(?:host|hostaddr|port|dbname|user|service|passfile|password)\s*="
 )

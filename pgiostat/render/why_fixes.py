@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pgiostat.analysis.fixes import Prediction, fixes
+from pgiostat.analysis.fixes import FixKind, Prediction, fixes
 from pgiostat.analysis.whatif import Estimate
 from pgiostat.analysis.why import explain
 from pgiostat.analysis.why.evidence import StatementEvidence
@@ -14,6 +14,7 @@ from pgiostat.units import format_bytes, format_count, format_share
 __all__ = ["fix_object", "fixes_in_words", "standing_in_words"]
 
 _NEGLIGIBLE = 0.02
+_LOCKING = (FixKind.CLUSTER, FixKind.REWRITE)
 LEAST_SAVED = 0.001
 
 
@@ -34,8 +35,9 @@ def fixes_in_words(
         yield f"{prefix}fix: {displayed(fix.sentence)}"
         yield from (f"{prefix}  {displayed(statement)}" for statement in fix.statements)
         yield f"{prefix}  {_effect(each, evidence)}"
-        if is_only:
-            yield from (f"{prefix}  {displayed(cost)}" for cost in fix.costs)
+        # What locks a table is never proposed without that.
+        costs = fix.costs if is_only else fix.costs[: fix.kind in _LOCKING]
+        yield from (f"{prefix}  {displayed(cost)}" for cost in costs)
     if not is_only and (rest := len(proposed) - 1) > 0:
         others = f"{rest} more fix{'es' * (rest > 1)}"
         yield f"{prefix}{others}, and what each costs: pgiostat why {evidence.key} …"

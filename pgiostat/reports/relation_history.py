@@ -19,6 +19,7 @@ __all__ = ["RelationWindow", "TableKey", "relation_windows", "vacuumed"]
 
 TableKey = tuple[int, int]
 """(dbid, oid)."""
+LEAST_WITHIN = 0.5
 _FACTS = (("table_stats", TABLE_STATS), ("index_stats", INDEX_STATS))
 
 
@@ -67,7 +68,11 @@ def _window(
     relids: Collection[int],
     toast_of: Mapping[TableKey, int],
 ) -> RelationWindow:
-    facts = {name: _within(history.facts(name, window, [server_id]), window) for name, _ in _FACTS}
+    begun = {name: history.facts(name, window, [server_id]) for name, _ in _FACTS}
+    facts = {name: _within(rows, window) for name, rows in begun.items()}
+    if not any(each.num_rows for each in facts.values()):
+        # None is whole in a short window: those of which most is.
+        facts = {name: _within(rows, window, LEAST_WITHIN) for name, rows in begun.items()}
     ends = [(begin, end) for rows in facts.values() for begin, end in _spans(rows)]
     last = max((end for _, end in ends), default=0)
     seconds = (last - min((begin for begin, _ in ends), default=0)) / 1e6 or window.seconds
@@ -86,10 +91,14 @@ def _spans(rows: pa.Table) -> list[tuple[int, int]]:
     return [(begin, begin + length) for begin, length in zip(begins, lengths, strict=True)]
 
 
-def _within(rows: pa.Table, window: Window) -> pa.Table:
-    """Return the rows of intervals that end in the window: others hold what happened after it."""
+def _within(rows: pa.Table, window: Window, share: float = 1.0) -> pa.Table:
+    """Return the rows of intervals that end in the window, or of which a share lies in it.
+
+    Others hold what happened after it.
+    """
     until = (window.until - EPOCH) // MICROSECOND
-    return rows.filter(pa.array([end <= until for _, end in _spans(rows)], pa.bool_()))
+    kept = [until - begin >= share * (end - begin) for begin, end in _spans(rows)]
+    return rows.filter(pa.array(kept, pa.bool_()))
 
 
 def _columns(rows: pa.Table, table: CounterTable) -> dict[str, Iterable[object]]:

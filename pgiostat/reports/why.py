@@ -340,8 +340,8 @@ def _missing(sources: Sources, explained: Sequence[ExplainedStatement]) -> list[
         )
     if before is None:
         missing.append(
-            "there is no window before: only what one window shows by itself is named; a history"
-            " of pgiostat collect has one"
+            "there is no window before: only causes that one window shows are named; in a history,"
+            " --since and --against choose two windows"
         )
     if any(
         None in {ids[2] for ids in side.counted[sources.server_id].statements} for side in sides

@@ -86,7 +86,7 @@ def _server_facts(sources: Sources, group: StatementGroup, tables: NamedTables) 
     outside = sampled.server_blocks - sampled.statement_blocks
     return ServerFacts(
         buffers=_blocks(server.get("shared_buffers", ""), sampled.block_size),
-        started=_started(server.get(_START_TIME, ""), sources.whole.since),
+        started=_started(server.get(_START_TIME, ""), (before or after).span.since),
         settings=_changes(then, now, group.dbids),
         work_mem=server.get("work_mem", ""),
         outside_share=outside / sampled.server_blocks if sampled.server_blocks else None,

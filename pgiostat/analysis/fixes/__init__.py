@@ -23,6 +23,8 @@ from pgiostat.analysis.why.finding import Cause, CauseFinding
 
 __all__ = ["FIXES", "Fix", "FixKind", "Grounds", "Prediction", "blocks_factors", "fixes"]
 
+LEAST_GAIN = 0.9
+"""Share of the blocks of a call that may be left after a fix."""
 FIXES: Mapping[Cause, tuple[Callable[[TableFacts], list[Fix]], ...]] = {
     Cause.PARTITIONS: (application.after_pruning,),
     Cause.FOREIGN_KEY: (referencing_index.find,),
@@ -58,5 +60,14 @@ def fixes(evidence: StatementEvidence, finding: CauseFinding) -> tuple[Fix, ...]
     facts = table_facts(evidence, finding.table)
     if facts is None:
         return ()
-    found = [fix for find in FIXES[finding.cause] for fix in find(facts)]
+    now = evidence.after.touched_per_call
+    found = [fix for find in FIXES[finding.cause] for fix in find(facts) if _helps(fix, now)]
     return tuple(sorted(found, key=lambda fix: not fix.statements))
+
+
+def _helps(fix: Fix, now: float | None) -> bool:
+    """Return whether a new index or order of rows is worth its cost."""
+    found = fix.prediction
+    if fix.kind not in {FixKind.CREATE_INDEX, FixKind.CLUSTER} or found is None or now is None:
+        return True
+    return found.low <= LEAST_GAIN * now if found.point is None else found.point <= LEAST_GAIN * now

@@ -6,6 +6,7 @@ from pgiostat.analysis.fixes.model import Fix, FixKind, Grounds, Prediction
 from pgiostat.analysis.fixes.table_facts import TableFacts
 from pgiostat.analysis.fixes.writes import index_costs, sql_name
 from pgiostat.analysis.why.index_definition import quoted
+from pgiostat.units import format_counted
 
 __all__ = ["find", "index_on"]
 
@@ -35,12 +36,13 @@ def _reads_its_rows(facts: TableFacts, wanted: WantedIndex) -> bool:
 
 def _no_index(facts: TableFacts, wanted: WantedIndex, name: str) -> Fix:
     found = facts.found_per_call()
-    rows = "the rows that it finds" if found is None else f"the {found:,.0f} rows that a call finds"
+    rows = "the rows" if found is None else f"the {format_counted(round(found), 'row')}"
     columns = ", ".join(wanted.names)
     return Fix(
         FixKind.FEWER_ROWS,
-        f"no index helps: {name} is on {columns} already, and {rows} lie in these blocks",
-        unpredicted="it depends on how many rows are left out",
+        f"no index helps: {name} is on {columns} already, and {rows} that a call finds"
+        f" {'lies' if found == 1 else 'lie'} in these blocks",
+        unpredicted="it depends on how many of these rows the application needs",
         table=facts.table.name,
     )
 

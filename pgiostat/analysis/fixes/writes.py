@@ -32,6 +32,8 @@ def index_costs(table: TableEvidence, columns: Collection[str] = ()) -> tuple[st
     entries = inserted + updated - (0 if changed else hot)
     rate = "less than 0.1" if 0 < entries < LEAST_SHOWN else f"{entries:,.1f}"
     found = [f"writes to {table.name} make {rate} entries of it per second"] if entries else []
+    if table.partition_of:
+        found.append(f"other and later partitions of {table.partition_of} do not have it")
     if hot and changed:
         found.append(
             f"updates set {', '.join(changed)}: {hot:,.1f} of them per second are HOT now and would"

@@ -19,6 +19,7 @@ LEAST_DEAD = 0.25
 LEAST_TEMP = 5.0
 LEAST_ROWS, LEAST_BLOCKS_PER_ROW, LEAST_ROWS_APART = 15.0, 0.3, 5.0
 LEAST_PAGES = 100
+LEAST_OF_TOUCHED = 0.5
 LEAST_SCANS, LEAST_OF_TABLE = 0.3, 0.5
 
 
@@ -88,6 +89,9 @@ def _scattered_rows(evidence: StatementEvidence) -> CauseFinding | None:
         mostly_index = after.count("seq_tup_read") <= after.idx_tup_fetch
         if per_scan < LEAST_ROWS or per_row < bar or not mostly_index:
             continue
+        _, heap = evidence.per_call(table, lambda each: each.heap_touched)
+        if heap < LEAST_OF_TOUCHED * (evidence.after.touched_per_call or 0.0):
+            continue  # most of what a call touches is of another table
         return CauseFinding(
             Cause.SCATTERED_ROWS,
             Certainty.LIKELY,

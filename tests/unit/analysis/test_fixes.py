@@ -183,8 +183,22 @@ def test_no_index_helps_a_statement_that_has_one() -> None:
             "no index helps: t_client is on client already, and the 1,000 rows that a call finds"
             " lie in these blocks"
         ),
-        unpredicted="it depends on how many rows are left out",
+        unpredicted="it depends on how many of these rows the application needs",
         table="t",
+    )
+
+
+def test_what_saves_hardly_any_block_is_no_fix() -> None:
+    found = proposed(Cause.SCATTERED_ROWS, evidence(table(), before=4.2, after=4.2))
+    assert [each.kind for each in found] == [FixKind.SUMMARY_TABLE]
+
+
+def test_an_index_on_a_partition_is_not_on_the_others() -> None:
+    of = table(partition_of="events", after=activity(n_tup_ins=100))
+    (index, *_) = proposed(Cause.SCATTERED_ROWS, evidence(of))
+    assert index.costs == (
+        "writes to t make 1.0 entries of it per second",
+        "other and later partitions of events do not have it",
     )
 
 

@@ -407,6 +407,8 @@ def test_scattered_rows_are_shown_by_one_window() -> None:
     )
     together = activity(fetched, counts={"heap_blks_read": 6_000})
     assert standing(table(after=together)) == []
+    # A call touches a hundred times as much: of another table.
+    assert standing(table(after=apart), after=usage(100_000.0)) == []
     few = activity(index(idx_scan=100, idx_tup_read=500), counts={"heap_blks_read": 500})
     assert standing(table(after=few)) == []
 
