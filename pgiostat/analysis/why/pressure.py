@@ -8,6 +8,7 @@ __all__ = ["find"]
 
 LEAST_BLOCKS_PER_S = 10.0
 LEAST_OF_BUFFERS = 0.003
+LEAST_OF_LOST = 0.5
 
 
 def _growth(other: Neighbour) -> float:
@@ -18,7 +19,13 @@ def find(evidence: StatementEvidence) -> CauseFinding | None:
     """Return the finding, if the touched blocks of another statement grew by enough."""
     lost = evidence.after.read_per_s - evidence.before.read_per_s
     bar = max(lost, LEAST_BLOCKS_PER_S, LEAST_OF_BUFFERS * (evidence.server.buffers or 0))
-    grown = (each for each in evidence.neighbours if is_grown(each.before, each.after))
+    grown = (
+        each
+        for each in evidence.neighbours
+        if is_grown(each.before, each.after)
+        # Only blocks that are read evict others.
+        and each.after.read_per_s - each.before.read_per_s >= LEAST_OF_LOST * lost
+    )
     culprit = max(grown, key=_growth, default=None)
     if culprit is None or _growth(culprit) < bar:
         return None

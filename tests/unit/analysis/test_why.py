@@ -243,7 +243,7 @@ def test_more_blocks_per_call_have_their_cause(name: str) -> None:
 
 
 STARTED = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
-REPORT = Neighbour("f2", "select report", usage(10.0), usage(50_000.0))
+REPORT = Neighbour("f2", "select report", usage(10.0), usage(50_000.0, miss=0.5))
 MISSES = {
     "restart": (
         ServerFacts(started=STARTED),
@@ -277,6 +277,20 @@ def test_pressure_names_the_other_statement() -> None:
             Figure("blocks touched per second by the other statement", 10.0, 50_000.0),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        usage(50_000.0),  # it finds all in the cache, and evicts nothing
+        usage(10.4, miss=0.5),  # chance
+    ],
+    ids=["no reads", "no growth"],
+)
+def test_a_statement_that_evicts_nothing_is_no_pressure(other: Usage) -> None:
+    steady = Neighbour("f2", "select report", usage(10.0), other)
+    of = evidence(before=usage(), after=usage(miss=0.5), neighbours=(steady,))
+    assert cause(of) == (Cause.WORKING_SET, Certainty.POSSIBLE)
 
 
 def test_misses_without_steps_have_no_cause() -> None:
