@@ -14,7 +14,7 @@ LONGEST_TEXT = 20_000
 """Characters of a statement that are read: the head of a longer one is enough."""
 
 
-@lru_cache(maxsize=10_000)  # twice the default of pg_stat_statements.max
+@lru_cache(maxsize=6_000)  # more than the default of pg_stat_statements.max
 def tables_of(text: str) -> frozenset[str]:
     """Return the tables that a statement reads or writes, with their schema if the text has it.
 

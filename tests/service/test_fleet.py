@@ -271,4 +271,4 @@ def test_shards_that_are_none(shard: str) -> None:
 def test_a_shard_without_servers_is_said() -> None:
     with pytest.raises(PgiostatError) as caught:
         share(plan(1), f"{3 - shard_of('db0', 2)}/2")
-    assert caught.value.message.startswith("none of 1 servers is in shard ")
+    assert caught.value.message.startswith("none of 1 server is in shard ")
