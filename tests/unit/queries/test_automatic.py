@@ -195,6 +195,11 @@ FRAMEWORKS = [
     ("migration", "SELECT version_num FROM alembic_version"),
     ("web session", "SELECT session_data FROM django_session WHERE session_key = $1"),
     ("preload items", "SELECT i.* FROM items i WHERE i.order_id IN ($1, $2, $3)"),
+    (
+        "select scans",
+        "SELECT DISTINCT ON (parcel_id) id, at FROM scans WHERE parcel_id = ANY($1)"
+        " ORDER BY parcel_id, at DESC",
+    ),
     ("select items", "SELECT i.* FROM items i WHERE i.id IN ($1, $2, $3)"),
     ("select items", "SELECT sum(price) FROM items i WHERE i.order_id IN ($1, $2, $3)"),
 ]
