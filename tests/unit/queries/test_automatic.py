@@ -197,8 +197,10 @@ FRAMEWORKS = [
     ("preload items", "SELECT i.* FROM items i WHERE i.order_id IN ($1, $2, $3)"),
     (
         "select scans",
-        "SELECT DISTINCT ON (parcel_id) id, at FROM scans WHERE parcel_id = ANY($1)"
-        " ORDER BY parcel_id, at DESC",
+        (
+            "SELECT DISTINCT ON (parcel_id) id, at FROM scans WHERE parcel_id = ANY($1)"
+            " ORDER BY parcel_id, at DESC"
+        ),
     ),
     ("select items", "SELECT i.* FROM items i WHERE i.id IN ($1, $2, $3)"),
     ("select items", "SELECT sum(price) FROM items i WHERE i.order_id IN ($1, $2, $3)"),
