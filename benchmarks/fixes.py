@@ -41,8 +41,8 @@ CALLS, MINUTES = 20, 2
 CLOSE = 0.1
 TOUCHED = """
 SELECT sum(calls)::float8, sum(shared_blks_hit + shared_blks_read)::float8
-FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
-WHERE d.datname = current_database() AND query LIKE %s
+FROM public.pg_stat_statements AS s JOIN pg_catalog.pg_database AS d ON d.oid = s.dbid
+WHERE d.datname = pg_catalog.current_database() AND query LIKE %s
 """
 
 

@@ -277,7 +277,8 @@ def _chosen(groups: Groups, target: str) -> list[str]:
         return [each.key for each in sorted(found, key=_weight, reverse=True)[:MOST]]
     active = [each for each in found if any(side.read for side in each.sides)]
     chosen = sorted(active, key=_weight, reverse=True)[:MOST]
-    grown = [each for each in groups.values() if is_grown(*each.sides)]
+    # Without a window before nothing is known to have grown.
+    grown = [each for each in groups.values() if each.sides[0].seconds and is_grown(*each.sides)]
     for growth in (_growth, _touched_growth):
         chosen += sorted(grown, key=growth, reverse=True)[:MOST_GROWN]
     # Those that grew come first.
