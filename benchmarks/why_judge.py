@@ -23,7 +23,7 @@ PAIR_SECONDS = 30
 LABEL = "server"
 LEAST_EFFECT = 1.33
 QUESTIONS = ("top", "asked")
-"""The answer about the statement whose reads grew most, and the one about the victim."""
+"""The answer about the statement with the largest growth of reads, and the one about the victim."""
 
 
 class Verdict:
@@ -60,8 +60,8 @@ class Answer:
 def judge(history: Path, meta: Meta) -> dict[str, Any]:
     """Return the verdicts on a run, and the evidence, for JSON.
 
-    `top` is the answer about the statement whose reads grew most among the five that are explained
-    without an argument. `asked` is the answer about the victim, which is named as the argument. A
+    `top` is the answer about the statement with the largest growth of reads among those that are
+    explained without an argument. `asked` is the answer about the victim, which is named as the argument. A
     pressure is followed to its root.
     """
     with closing(History.open(history)) as opened:
@@ -144,7 +144,7 @@ def _growth(each: ExplainedStatement) -> tuple[float, float]:
 
 
 def top(explained: Sequence[ExplainedStatement], meta: Meta) -> Answer:
-    """Return the answer on the statement whose reads grew most, of those that have an answer."""
+    """Return the answer on the statement that grew most, by reads, of those with an answer."""
     named = [each for each in explained if each.answer.outcome is WhyOutcome.FOUND]
     if not named:
         return Answer(Verdict.NONE)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pgiostat.analysis.fixes import FixKind, Prediction, fixes
+from pgiostat.analysis.fixes import Fix, FixKind, Prediction
 from pgiostat.analysis.whatif import Estimate
-from pgiostat.analysis.why import explain
 from pgiostat.analysis.why.evidence import StatementEvidence
+from pgiostat.analysis.why.finding import CauseFinding
 from pgiostat.render.ledger import displayed
 from pgiostat.reports.why_fixes import ProposedFix
 from pgiostat.units import format_bytes, format_count, format_share
@@ -102,12 +102,18 @@ def fix_object(proposed: ProposedFix, evidence: StatementEvidence) -> dict[str, 
     }
 
 
-def standing_in_words(evidence: StatementEvidence) -> Iterator[str]:
-    """Yield why a statement reads as much as it does, by what one window shows, and a fix."""
-    answer = explain(evidence)
-    for finding in answer.standing[:1]:
-        yield f"{finding.certainty}: {finding.sentences[0]}"
-        for fix in fixes(evidence, finding)[:1]:
-            what = fix.statements[0].rstrip(";") if fix.statements else fix.sentence
-            # What the server as a whole would read is not known from one statement.
-            yield f"fix: {what}; {_effect(ProposedFix(finding, fix), evidence)}"
+def standing_in_words(
+    evidence: StatementEvidence, finding: CauseFinding, fix: Fix | None
+) -> Iterator[str]:
+    """Yield why a statement reads as much as it does, and a fix.
+
+    Args:
+        evidence: The statement.
+        finding: What one window shows.
+        fix: A way out; None without one.
+    """
+    yield f"{finding.certainty}: {finding.sentences[0]}"
+    if fix is not None:
+        what = fix.statements[0].rstrip(";") if fix.statements else fix.sentence
+        # What the server as a whole would read is not known from one statement.
+        yield f"fix: {what}; {_effect(ProposedFix(finding, fix), evidence)}"

@@ -101,7 +101,10 @@ class DrillActions(ExportActions):
     def _statement_details(self, key: RowKey, size: tuple[int, int]) -> "StatementDetails":
         """Return the content of a statement's page."""
         from pgiostat.render.why_fixes import standing_in_words  # noqa: PLC0415 - as the page
-        from pgiostat.watch.model.statement_evidence import statement_evidence  # noqa: PLC0415 - as well
+        from pgiostat.watch.model.statement_evidence import (  # noqa: PLC0415 - as well
+            standing_cause,
+            statement_evidence,
+        )
         from pgiostat.watch.screen.statement_page import StatementDetails  # noqa: PLC0415 - as the page
         from pgiostat.watch.screen.statement_tables import tables_of_statement  # noqa: PLC0415 - as well
 
@@ -115,6 +118,7 @@ class DrillActions(ExportActions):
         evidence = statement_evidence(
             recent, session.tables, session.names, key, self.dbname, whole=whole
         )
+        found = None if evidence is None else standing_cause(evidence)
         return StatementDetails(
             heading(self.state, session, size, self._side()),
             row,
@@ -133,7 +137,7 @@ class DrillActions(ExportActions):
                 whole=whole,
                 now=latest.until,
             ),
-            () if evidence is None else tuple(standing_in_words(evidence)),
+            () if found is None or evidence is None else tuple(standing_in_words(evidence, *found)),
         )
 
 

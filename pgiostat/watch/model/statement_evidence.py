@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from pgiostat.analysis.fixes import Fix, fixes
 from pgiostat.analysis.rank import By, Totals, rank_totals
 from pgiostat.analysis.relation_activity import TableActivity
+from pgiostat.analysis.why import CauseFinding, explain
 from pgiostat.analysis.why.access import TableAccess, columns_of
 from pgiostat.analysis.why.evidence import ServerFacts, StatementEvidence, TableEvidence, Usage
 from pgiostat.queries.access import accesses
@@ -14,7 +16,7 @@ from pgiostat.statistics.statement import split_action
 from pgiostat.watch.model.relation_reads import relation_reads
 from pgiostat.watch.model.table_counts import SessionTables
 
-__all__ = ["statement_evidence"]
+__all__ = ["standing_cause", "statement_evidence"]
 
 RowKey = tuple[str, ...]
 
@@ -126,3 +128,11 @@ def _table(
         accesses=tuple(each for each in used if each.table.rpartition(".")[2] in written),
         sql_name=names.shown_relation(oid),
     )
+
+
+def standing_cause(evidence: StatementEvidence) -> tuple[CauseFinding, Fix | None] | None:
+    """Return the first cause that one window shows, with its first fix; None without a cause."""
+    finding = next(iter(explain(evidence).standing), None)
+    if finding is None:
+        return None
+    return finding, next(iter(fixes(evidence, finding)), None)
