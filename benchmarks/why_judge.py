@@ -61,8 +61,8 @@ def judge(history: Path, meta: Meta) -> dict[str, Any]:
     """Return the verdicts on a run, and the evidence, for JSON.
 
     `top` is the answer about the statement with the largest growth of reads among those that are
-    explained without an argument. `asked` is the answer about the victim, which is named as the argument. A
-    pressure is followed to its root.
+    explained without an argument. `asked` is the answer about the victim, which is named as the
+    argument. A pressure is followed to its root.
     """
     with closing(History.open(history)) as opened:
         windows = [
